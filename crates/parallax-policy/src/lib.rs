@@ -1,0 +1,38 @@
+//! What may be probed: the one place where something a person typed becomes a [`Target`](parallax_model::Target), and the one
+//! place where an address becomes something a probe may connect to.
+//!
+//! Page, aggregator and agent all call this crate, so they give the same answer to the same input:
+//!
+//! 1. [`Policy::parse_target`] reads what a visitor typed: raw bytes, scheme, user name, host, port, path, in this order.
+//! 2. [`Policy::check_target`] judges a canonical target again: a redirect's, or one that came over the wire.
+//! 3. [`Policy::vet`] judges the addresses a name resolved to. Only it makes a [`VettedAddr`], and a probe connects to
+//!    nothing else.
+//!
+//! Each refusal is one sentence for the person who typed, a reason and a machine code ([`Refusal`]).
+//!
+//! This crate does not resolve, connect, count or remember: budgets are the aggregator's, and an agent finds out by itself
+//! what its own network is and says so with [`Policy::refusing_ranges`].
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod answer;
+mod host;
+mod lookalike;
+mod note;
+mod policy;
+mod raw;
+mod refusal;
+mod registry;
+mod target;
+mod vet;
+
+pub use address::embedded_v4;
+pub use answer::{TargetAnswer, answer};
+pub use host::registrable_domain;
+pub use note::Note;
+pub use policy::{NameList, Policy};
+pub use raw::MAX_INPUT_BYTES;
+pub use refusal::{Code, Reason, Refusal};
+pub use target::ParsedTarget;
+pub use vet::{MAX_ANSWERS, VettedAddr};
