@@ -1,0 +1,300 @@
+//! The scopes that could explain what fails: every attribute value and a short list of pairs, each with its price.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use parallax_model::{Attribute, Scope};
+
+use crate::evidence::{Evidence, Influence};
+use crate::observe::count;
+
+/// A candidate has results of at least so many agents …
+const LIVE_AGENTS: u32 = 3;
+/// … of which so many fail.
+const LIVE_FAILING: u32 = 2;
+/// Candidates beyond this many, by falling gain, are not searched.
+const MAX_CANDIDATES: usize = 512;
+/// Two candidates whose results overlap by this much (Jaccard) cannot be told apart.
+const SAME_COVERAGE: f64 = 0.95;
+
+/// Price of everybody, in nats.
+pub(crate) const EVERYBODY_COST: f64 = 3.0;
+const SINGLE_COST: f64 = 4.0 - std::f64::consts::LN_2;
+const PAIR_COST: f64 = 5.0;
+
+/// One way to name a scope: the attributes it sets and its price in nats above the base price.
+struct Template {
+    attributes: &'static [Attribute],
+    price: f64,
+}
+
+const fn single(attributes: &'static [Attribute], price: f64) -> Template {
+    Template { attributes, price: SINGLE_COST + price }
+}
+
+const fn pair(attributes: &'static [Attribute]) -> Template {
+    Template { attributes, price: PAIR_COST }
+}
+
+/// Dearer attributes fail less often by themselves. Among equal prices the earlier template gives the name.
+const TEMPLATES: &[Template] = &[
+    single(&[Attribute::Asn], 0.0),
+    single(&[Attribute::Pop], 0.0),
+    single(&[Attribute::Region], 0.3),
+    single(&[Attribute::Family], 0.3),
+    single(&[Attribute::Address], 0.3),
+    single(&[Attribute::Country], 0.7),
+    single(&[Attribute::Protocol], 0.7),
+    single(&[Attribute::Network], 0.7),
+    single(&[Attribute::Resolver], 0.9),
+    pair(&[Attribute::Asn, Attribute::Region]),
+    pair(&[Attribute::Asn, Attribute::Country]),
+    pair(&[Attribute::Asn, Attribute::Family]),
+    pair(&[Attribute::Asn, Attribute::Pop]),
+    pair(&[Attribute::Asn, Attribute::Protocol]),
+    pair(&[Attribute::Asn, Attribute::Resolver]),
+    pair(&[Attribute::Pop, Attribute::Protocol]),
+    pair(&[Attribute::Pop, Attribute::Family]),
+    pair(&[Attribute::Region, Attribute::Family]),
+    pair(&[Attribute::Region, Attribute::Protocol]),
+    pair(&[Attribute::Region, Attribute::Address]),
+    pair(&[Attribute::Pop, Attribute::Address]),
+    pair(&[Attribute::Family, Attribute::Protocol]),
+    pair(&[Attribute::Country, Attribute::Network]),
+];
+
+/// One result as the search sees it.
+pub(crate) struct Probe<'a> {
+    pub(crate) place: &'a Scope,
+    /// Number of its agent; probes of one agent stand together.
+    pub(crate) agent: u32,
+    pub(crate) y: f64,
+    pub(crate) weight: f64,
+    pub(crate) influence: Influence,
+}
+
+/// Which probes, one bit each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Members(Vec<u64>);
+
+impl Members {
+    pub(crate) fn none(probes: usize) -> Self {
+        Self(vec![0; probes.div_ceil(64)])
+    }
+
+    pub(crate) fn insert(&mut self, probe: usize) {
+        self.0[probe / 64] |= 1 << (probe % 64);
+    }
+
+    pub(crate) fn contains(&self, probe: usize) -> bool {
+        self.0[probe / 64] >> (probe % 64) & 1 == 1
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            *mine |= theirs;
+        }
+    }
+
+    /// Size of the intersection over size of the union; two empty sets are the same.
+    pub(crate) fn jaccard(&self, other: &Self) -> f64 {
+        let (mut both, mut either) = (0, 0);
+        for (mine, theirs) in self.0.iter().zip(&other.0) {
+            both += (mine & theirs).count_ones();
+            either += (mine | theirs).count_ones();
+        }
+        if either == 0 { 1.0 } else { f64::from(both) / f64::from(either) }
+    }
+}
+
+/// A scope that may be published, with the results in it.
+pub(crate) struct Candidate {
+    pub(crate) scope: Scope,
+    /// Other names of the same coverage, cheapest first.
+    pub(crate) aliases: Vec<Scope>,
+    pub(crate) cost: f64,
+    pub(crate) probes: Vec<usize>,
+    pub(crate) members: Members,
+    pub(crate) evidence: Evidence,
+    /// Whether enough agents saw it to publish it.
+    pub(crate) live: bool,
+}
+
+impl Candidate {
+    fn new(scope: Scope, cost: f64, members: Vec<usize>, probes: &[Probe<'_>]) -> Self {
+        let mut set = Members::none(probes.len());
+        let mut evidence = Evidence::default();
+        for member in &members {
+            set.insert(*member);
+            evidence.add(&probes[*member].influence);
+        }
+        let live = is_live(&members, probes);
+        Self { scope, aliases: Vec::new(), cost, probes: members, members: set, evidence, live }
+    }
+
+    pub(crate) fn gain(&self) -> f64 {
+        self.evidence.gain(self.cost)
+    }
+}
+
+/// Everybody first, then every live scope, with those that cannot be told apart merged under the cheapest name.
+pub(crate) fn candidates(probes: &[Probe<'_>]) -> Vec<Candidate> {
+    let everybody = Candidate::new(Scope::everybody(), EVERYBODY_COST, (0..probes.len()).collect(), probes);
+    if !everybody.live {
+        return vec![everybody];
+    }
+    let mut live = vec![everybody];
+    let ids = AttributeIds::of(probes);
+    for template in TEMPLATES {
+        let groups = ids.groups(template.attributes, probes);
+        let cost = template.price + (groups.len().max(1) as f64).ln();
+        for members in groups {
+            let scope = part(probes[members[0]].place, template.attributes);
+            live.push(Candidate::new(scope, cost, members, probes));
+        }
+    }
+    merge(live)
+}
+
+/// The price of a single network, for a scope that is asked about by name.
+pub(crate) fn network_cost(live_networks: usize) -> f64 {
+    SINGLE_COST + (live_networks.max(1) as f64).ln()
+}
+
+fn is_live(members: &[usize], probes: &[Probe<'_>]) -> bool {
+    let (mut agents, mut failing) = (0, 0);
+    let (mut last_agent, mut last_failing) = (None, None);
+    for probe in members.iter().map(|m| &probes[*m]) {
+        if last_agent != Some(probe.agent) {
+            last_agent = Some(probe.agent);
+            agents += 1;
+        }
+        if probe.y >= 0.5 && last_failing != Some(probe.agent) {
+            last_failing = Some(probe.agent);
+            failing += 1;
+        }
+    }
+    agents >= LIVE_AGENTS && failing >= LIVE_FAILING
+}
+
+/// Merges candidates of one coverage. The order of the result is: everybody, then by falling gain.
+fn merge(mut all: Vec<Candidate>) -> Vec<Candidate> {
+    all.sort_by(|a, b| {
+        a.cost.total_cmp(&b.cost).then_with(|| a.scope.attributes().cmp(&b.scope.attributes()))
+    });
+    let mut kept: Vec<Candidate> = Vec::new();
+    for candidate in all {
+        let size = candidate.probes.len() as f64;
+        let same = kept.iter_mut().find(|other| {
+            let other_size = other.probes.len() as f64;
+            size.min(other_size) >= SAME_COVERAGE * size.max(other_size)
+                && candidate.members.jaccard(&other.members) >= SAME_COVERAGE
+        });
+        match same {
+            Some(other) => other.add_alias(candidate.scope),
+            None => kept.push(candidate),
+        }
+    }
+    kept.sort_by(|a, b| {
+        (b.scope.all.cmp(&a.scope.all))
+            .then_with(|| b.gain().total_cmp(&a.gain()))
+            .then_with(|| a.scope.cmp(&b.scope))
+    });
+    kept.truncate(MAX_CANDIDATES);
+    kept
+}
+
+impl Candidate {
+    /// Remembers another name, unless a name we have already says the same in fewer words, or this is everybody.
+    fn add_alias(&mut self, scope: Scope) {
+        let refines = |known: &Scope| part(&scope, &known.attributes()) == *known;
+        if !self.scope.all && !refines(&self.scope) && !self.aliases.iter().any(refines) {
+            self.aliases.push(scope);
+        }
+    }
+}
+
+/// A copy of `place` with only these attributes.
+pub(crate) fn part(place: &Scope, attributes: &[Attribute]) -> Scope {
+    let mut scope = Scope::default();
+    for attribute in attributes {
+        match attribute {
+            Attribute::All => scope.all = place.all,
+            Attribute::Asn => scope.asn = place.asn,
+            Attribute::Region => scope.region.clone_from(&place.region),
+            Attribute::Country => scope.country.clone_from(&place.country),
+            Attribute::Pop => scope.pop.clone_from(&place.pop),
+            Attribute::Family => scope.family = place.family,
+            Attribute::Address => scope.address = place.address,
+            Attribute::Protocol => scope.protocol = place.protocol,
+            Attribute::Resolver => scope.resolver.clone_from(&place.resolver),
+            Attribute::Network => scope.network = place.network,
+        }
+    }
+    scope
+}
+
+/// One attribute's value, cheap to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Value<'a> {
+    Number(u32),
+    Text(&'a str),
+    Address(IpAddr),
+}
+
+fn value(place: &Scope, attribute: Attribute) -> Option<Value<'_>> {
+    match attribute {
+        Attribute::All => None,
+        Attribute::Asn => place.asn.map(|asn| Value::Number(asn.0)),
+        Attribute::Region => place.region.as_ref().map(|region| Value::Text(region.as_str())),
+        Attribute::Country => place.country.as_ref().map(|country| Value::Text(country.as_str())),
+        Attribute::Pop => place.pop.as_ref().map(|pop| Value::Text(pop.as_str())),
+        Attribute::Family => place.family.map(|family| Value::Number(family.number().into())),
+        Attribute::Address => place.address.map(Value::Address),
+        Attribute::Protocol => place.protocol.map(|protocol| Value::Text(protocol.as_str())),
+        Attribute::Resolver => place.resolver.as_deref().map(Value::Text),
+        Attribute::Network => place.network.map(|network| Value::Text(network.as_str())),
+    }
+}
+
+/// Every probe's attribute values as small numbers from 1; 0 is "missing", which is never a scope.
+struct AttributeIds(Vec<Vec<u32>>);
+
+impl AttributeIds {
+    fn of(probes: &[Probe<'_>]) -> Self {
+        let column = |attribute: &Attribute| {
+            let mut ids: BTreeMap<Value<'_>, u32> = BTreeMap::new();
+            let mut column = Vec::with_capacity(probes.len());
+            for probe in probes {
+                let next = count(ids.len() + 1);
+                let id = value(probe.place, *attribute).map_or(0, |value| *ids.entry(value).or_insert(next));
+                column.push(id);
+            }
+            column
+        };
+        Self(Attribute::ALL.iter().map(column).collect())
+    }
+
+    /// The live groups of probes that share a value of every attribute.
+    fn groups(&self, attributes: &[Attribute], probes: &[Probe<'_>]) -> Vec<Vec<usize>> {
+        let mut keyed: Vec<(u64, usize)> = Vec::with_capacity(probes.len());
+        for probe in 0..probes.len() {
+            let mut key = 0;
+            let mut complete = true;
+            for attribute in attributes {
+                let id = self.0[*attribute as usize][probe];
+                complete &= id != 0;
+                key = key << 32 | u64::from(id);
+            }
+            if complete {
+                keyed.push((key, probe));
+            }
+        }
+        keyed.sort_unstable();
+        let groups = keyed.chunk_by(|a, b| a.0 == b.0);
+        groups
+            .map(|group| group.iter().map(|(_, probe)| *probe).collect::<Vec<_>>())
+            .filter(|members| is_live(members, probes))
+            .collect()
+    }
+}

@@ -1,0 +1,131 @@
+//! What one result is worth to a scope: additive vectors over a grid of fault strengths.
+//!
+//! A fault of strength θ hits a probe with probability θ on top of the agent's own baseline `h`:
+//! `q(θ) = 1 − (1−h)(1−θ)` (noisy-OR). An [`Influence`] is the log ratio of "seen under q(θ)" to "seen under h" for every θ of the
+//! grid; the [`Evidence`] of a scope is the sum over its results, so results can be added as they come and subtracted as they
+//! expire.
+
+use serde::{Deserialize, Serialize};
+
+/// Number of fault strengths that are weighed.
+pub const GRID: usize = 8;
+/// The fault strengths: the probability that a fault hits a probe in its scope.
+pub const STRENGTHS: [f64; GRID] = [0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92, 0.985];
+/// Prior of each strength; sums to 0.98, so the prices are dearer by 0.02 nats.
+const PRIOR: [f64; GRID] = [0.06, 0.09, 0.12, 0.14, 0.14, 0.15, 0.16, 0.14];
+
+/// Share of an agent's answers that is believed to say nothing: bounds one result's influence to about 3.5 nats.
+pub(crate) const CONTAMINATION: f64 = 0.02;
+/// Correlation of repeated results of one agent: `r` results weigh as `r / (1 + 0.5 (r − 1))`.
+const REPEAT_CORRELATION: f64 = 0.5;
+
+/// The worth of one result, in nats, for each strength.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Influence(pub [f64; GRID]);
+
+impl Influence {
+    /// Of an observation `y` (1 failed, 0 worked, between: partly) by an agent that fails at the rate `baseline` by itself.
+    pub fn new(y: f64, baseline: f64, weight: f64) -> Self {
+        let without = log_likelihood(y, baseline);
+        Self(STRENGTHS.map(|strength| {
+            let with = 1.0 - (1.0 - baseline) * (1.0 - strength);
+            weight * (log_likelihood(y, with) - without)
+        }))
+    }
+}
+
+/// The summed worth of a scope's results.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Sum of the influences.
+    pub nats: [f64; GRID],
+    /// How many results are in the sum.
+    pub results: u32,
+}
+
+impl Evidence {
+    /// Adds one result.
+    pub fn add(&mut self, influence: &Influence) {
+        for (sum, nats) in self.nats.iter_mut().zip(influence.0) {
+            *sum += nats;
+        }
+        self.results += 1;
+    }
+
+    /// Takes one result out that was added before.
+    pub fn subtract(&mut self, influence: &Influence) {
+        for (sum, nats) in self.nats.iter_mut().zip(influence.0) {
+            *sum -= nats;
+        }
+        self.results = self.results.saturating_sub(1);
+    }
+
+    /// `log Σ prior · e^nats − cost`: how much shorter the world is told with a fault here than without, in nats.
+    pub fn gain(&self, cost: f64) -> f64 {
+        let top = self.nats.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = self.nats.iter().zip(PRIOR).map(|(nats, prior)| prior * (nats - top).exp()).sum();
+        top + sum.ln() - cost
+    }
+
+    /// The posterior mean of the fault's strength, 0 to 1.
+    pub fn strength(&self) -> f64 {
+        let top = self.nats.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: [f64; GRID] = std::array::from_fn(|g| PRIOR[g] * (self.nats[g] - top).exp());
+        let sum: f64 = weights.iter().sum();
+        weights.iter().zip(STRENGTHS).map(|(weight, strength)| weight * strength).sum::<f64>() / sum
+    }
+}
+
+/// The weight of each of `repeats` results of one agent.
+pub(crate) fn repeat_weight(repeats: u32) -> f64 {
+    1.0 / (1.0 + f64::from(repeats.saturating_sub(1)) * REPEAT_CORRELATION)
+}
+
+fn log_likelihood(y: f64, q: f64) -> f64 {
+    let likelihood = if y >= 1.0 {
+        q
+    } else if y <= 0.0 {
+        1.0 - q
+    } else {
+        q.powf(y) * (1.0 - q).powf(1.0 - y)
+    };
+    ((1.0 - CONTAMINATION) * likelihood + CONTAMINATION / 2.0).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_result_is_worth_what_the_method_says() {
+        let worth = |y| Influence::new(y, 0.02, 1.0).0[GRID - 1];
+        assert!((worth(1.0) - 3.50).abs() < 0.02, "{}", worth(1.0));
+        assert!((worth(0.0) + 3.63).abs() < 0.1, "{}", worth(0.0));
+    }
+
+    #[test]
+    fn subtracting_undoes_adding() {
+        let (a, b) = (Influence::new(1.0, 0.02, 1.0), Influence::new(0.0, 0.1, 0.5));
+        let mut sum = Evidence::default();
+        sum.add(&a);
+        let before = sum;
+        sum.add(&b);
+        sum.subtract(&b);
+        assert_eq!(sum.results, before.results);
+        for (got, want) in sum.nats.iter().zip(before.nats) {
+            assert!((got - want).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn three_hard_failures_pay_for_everybody_and_two_do_not_pay_for_a_pair() {
+        let failing = Influence::new(1.0, 0.02, 1.0);
+        let mut sum = Evidence::default();
+        sum.add(&failing);
+        sum.add(&failing);
+        assert!(sum.gain(8.5) < 0.0);
+        sum.add(&failing);
+        assert!(sum.gain(3.0) > 4.0);
+        assert!(sum.strength() > 0.8);
+    }
+}

@@ -1,0 +1,320 @@
+//! Third step: the ruling with its cause, its sentences, and what it stands on.
+
+use std::collections::BTreeMap;
+
+use parallax_model::{Cause, CauseKind, Diagnosis, DnsFailure, FailureKind, Host, Verdict, VisitorVerdict};
+
+use crate::analyse::{Analysis, Tally};
+use crate::cause::likeliest;
+use crate::clue::clues;
+use crate::observe::{Channel, Observation, Observations, SetAside, count};
+use crate::reports::surge;
+use crate::rules::{Ruling, plural, rule};
+use crate::sentence::{Names, code, describe, happens, inside};
+use crate::visitor::{covers, tell};
+
+/// "Under maintenance" is said from this probability of the cause on.
+const SURE_OF_MAINTENANCE: f64 = 0.6;
+
+/// What the sentences are about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Subject<'a> {
+    /// The site; without one the sentences say "the site".
+    pub host: Option<&'a Host>,
+}
+
+/// Third step: the verdict with its scopes, cause, sentences and what is missing.
+pub fn judge(analysis: &Analysis, observations: &Observations, subject: Subject<'_>) -> Diagnosis {
+    let ruling = rule(analysis);
+    let names = Names::new(subject.host, observations);
+    let told = observations.visitor.as_ref().map(|visitor| tell(&ruling, observations, visitor));
+    let (cause, runner_up) = cause(&ruling, observations);
+    let sentence = match special_sentence(&ruling, observations, &names, told.as_ref().map(|t| t.verdict)) {
+        Some(sentence) => sentence,
+        None => match ruling.verdict {
+            Verdict::Unknown => unknown_sentence(analysis, observations, &names),
+            Verdict::Down => down_sentence(&ruling, observations, cause.as_ref(), &names),
+            _ => names.verdict(&ruling, is_stale(&ruling, observations)),
+        },
+    };
+    let mut evidence = evidence(&ruling, observations);
+    evidence.extend(same_coverage_line(&ruling));
+    evidence.extend(refused_line(&ruling, analysis));
+    evidence.extend(runner_up);
+    evidence.extend(report_line(observations));
+    let mut missing = ruling.missing.clone();
+    if ruling.verdict == Verdict::Unknown {
+        missing.extend(set_aside_lines(observations.set_aside));
+    }
+    missing.extend(told.as_ref().and_then(|told| told.missing.clone()));
+    Diagnosis {
+        verdict: ruling.verdict,
+        confidence: ruling.confidence,
+        scopes: ruling.scopes.clone(),
+        same_coverage: ruling.same_coverage.clone(),
+        cause,
+        visitor: told.as_ref().map(|told| told.verdict),
+        sentence,
+        operator_sentence: operator_sentence(&ruling, analysis, observations),
+        evidence,
+        missing,
+        agents: analysis.coverage.answered,
+        failing: ruling.scan.everyone.mostly_failing,
+    }
+}
+
+fn cause(ruling: &Ruling<'_>, observations: &Observations) -> (Option<Cause>, Option<String>) {
+    if matches!(ruling.verdict, Verdict::Up | Verdict::Unknown) {
+        return (None, None);
+    }
+    let (cause, runner_up) = likeliest(&clues(ruling, observations));
+    (Some(cause), runner_up)
+}
+
+/// What is said to this visitor, or of reports, instead of the verdict's own sentence.
+fn special_sentence(
+    ruling: &Ruling<'_>,
+    observations: &Observations,
+    names: &Names<'_>,
+    visitor: Option<VisitorVerdict>,
+) -> Option<String> {
+    if !matches!(ruling.verdict, Verdict::Up | Verdict::Unknown) {
+        return None;
+    }
+    let own_network = observations.visitor.as_ref().and_then(|visitor| visitor.asn);
+    match (visitor, own_network) {
+        (Some(VisitorVerdict::JustYou), _) => {
+            Some(names.headline(|host| format!("{host} works for everyone we asked; it may be only you")))
+        }
+        (Some(VisitorVerdict::YourIsp), Some(asn)) => {
+            let isp = names.isp(asn);
+            Some(names.headline(|host| format!("{host} looks down for customers of {isp}")))
+        }
+        _ if ruling.verdict == Verdict::Up && observations.reports.as_ref().is_some_and(surge) => {
+            Some(names.headline(|host| {
+                format!("People report trouble with {}, our tests do not show it", inside(host))
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// Down for everyone, in the words of what everyone sees where those say more.
+fn down_sentence(
+    ruling: &Ruling<'_>,
+    observations: &Observations,
+    cause: Option<&Cause>,
+    names: &Names<'_>,
+) -> String {
+    let kind = commonest(ruling, observations).map(|(kind, _)| kind);
+    if kind == Some(FailureKind::Dns(DnsFailure::Nxdomain)) {
+        return match names.host() {
+            Some(_) => names.headline(|host| format!("There is no site called {host}")),
+            None => "There is no site of this name".to_owned(),
+        };
+    }
+    if cause.is_some_and(|c| c.kind == CauseKind::Maintenance && c.confidence.get() >= SURE_OF_MAINTENANCE) {
+        return names.headline(|host| format!("{host} says it is under maintenance"));
+    }
+    names.verdict(ruling, false)
+}
+
+/// Says why nothing can be said.
+fn unknown_sentence(analysis: &Analysis, observations: &Observations, names: &Names<'_>) -> String {
+    let aside = observations.set_aside;
+    let (asked, answered) = (analysis.coverage.asked, analysis.coverage.answered);
+    let failing = analysis.failing.everyone.mostly_failing;
+    if asked == 0 {
+        return "We cannot tell: no tester was asked".to_owned();
+    }
+    if answered == 0 && aside.own_line > 0 && aside.own_line + aside.silent == asked {
+        return "We cannot tell: our testers' own lines are down".to_owned();
+    }
+    if answered == 0 && aside.policy > 0 {
+        return names.headline(|host| {
+            format!("We cannot tell: our testers' policy forbids them to connect to {}", inside(host))
+        });
+    }
+    let refused = analysis.blocked.everyone.failing;
+    match (failing, refused) {
+        (0, 0) if answered < asked => {
+            format!("We cannot tell: only {answered} of {} answered", plural(asked, "tester"))
+        }
+        (0, 0) => format!("We cannot tell: {} are too few", plural(answered, "tester")),
+        (0, _) => {
+            format!("We cannot tell: {refused} of {} are refused", plural(answered, "tester"))
+        }
+        _ => format!(
+            "We cannot tell: {failing} of {} fail, too few to say for whom",
+            plural(answered, "tester")
+        ),
+    }
+}
+
+/// The failing results of the published scopes (the refused or slow ones, as the question is).
+fn affected<'a>(
+    ruling: &'a Ruling<'_>,
+    observations: &'a Observations,
+) -> impl Iterator<Item = &'a Observation> {
+    observations
+        .usable
+        .iter()
+        .filter(|o| o.says(ruling.channel).is_some_and(|y| y > 0.0))
+        .filter(|o| ruling.scopes.is_empty() || ruling.scopes.iter().any(|scope| covers(scope, &o.place)))
+}
+
+fn is_stale(ruling: &Ruling<'_>, observations: &Observations) -> bool {
+    let (mut stale, mut all) = (0, 0);
+    for observation in affected(ruling, observations) {
+        all += 1;
+        stale += u32::from(observation.result.address_current == Some(false));
+    }
+    stale > 0 && 2 * stale >= all
+}
+
+/// What most of the affected see, and who wrote it.
+fn commonest(ruling: &Ruling<'_>, observations: &Observations) -> Option<(FailureKind, Option<String>)> {
+    let mut kinds: BTreeMap<FailureKind, u32> = BTreeMap::new();
+    for kind in affected(ruling, observations).filter_map(Observation::kind) {
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let kind = kinds.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?.0;
+    let mut emitters: BTreeMap<&str, u32> = BTreeMap::new();
+    for observation in affected(ruling, observations).filter(|o| o.kind() == Some(kind)) {
+        let named =
+            observation.result.emitter.as_deref().filter(|name| *name != "unknown" && !name.is_empty());
+        *emitters.entry(named.unwrap_or_default()).or_default() += 1;
+    }
+    let emitter = emitters.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)))?.0;
+    Some((kind, (!emitter.is_empty()).then(|| emitter.to_owned())))
+}
+
+/// Agents of the affected that see exactly this.
+fn agents_with(ruling: &Ruling<'_>, observations: &Observations, kind: FailureKind) -> u32 {
+    distinct(affected(ruling, observations).filter(|o| o.kind() == Some(kind)))
+}
+
+/// How many agents; the observations of one agent stand together.
+fn distinct<'a>(observations: impl Iterator<Item = &'a Observation>) -> u32 {
+    let mut names: Vec<&str> = observations.map(|o| o.result.agent.as_str()).collect();
+    names.dedup();
+    count(names.len())
+}
+
+fn operator_sentence(ruling: &Ruling<'_>, analysis: &Analysis, observations: &Observations) -> String {
+    let healthy = analysis.coverage.healthy;
+    match ruling.verdict {
+        Verdict::Up => {
+            return format!("{healthy} of {} agents reach it", analysis.coverage.answered);
+        }
+        Verdict::Unknown => {
+            return format!(
+                "{} of {} agents answered, {healthy} reach it: no verdict",
+                analysis.coverage.answered, analysis.coverage.asked
+            );
+        }
+        _ => {}
+    }
+    let what = match commonest(ruling, observations) {
+        Some((kind, Some(emitter))) => format!("{} from {emitter}", code(kind)),
+        Some((kind, None)) => code(kind),
+        None => "slow first byte".to_owned(),
+    };
+    let whom: Vec<String> = ruling.scopes.iter().map(describe).collect();
+    let everyone = ruling.scopes.iter().any(|scope| scope.all);
+    let asked = if everyone { ruling.scan.everyone.agents } else { ruling.scan.covered.agents };
+    let hit = distinct(affected(ruling, observations));
+    let text = format!("{what} for {}: {hit} of {asked} agents", whom.join(" and "));
+    let outside = &ruling.scan.outside;
+    if everyone || outside.agents == 0 {
+        return text;
+    }
+    let fine = outside.agents - outside.mostly_failing;
+    format!("{text}; elsewhere {fine} of {} succeed", outside.agents)
+}
+
+fn evidence(ruling: &Ruling<'_>, observations: &Observations) -> Vec<String> {
+    let scan = ruling.scan;
+    let mut lines = Vec::new();
+    if scan.everyone.agents == 0 {
+        return lines;
+    }
+    if ruling.scopes.is_empty() {
+        let tally = scan.everyone;
+        let fine = tally.agents - tally.mostly_failing;
+        lines.push(format!("{fine} of {} reach it.", plural(tally.agents, "tester")));
+        return lines;
+    }
+    if ruling.scopes.iter().any(|scope| scope.all) {
+        lines.push(group_line(ruling, observations, &scan.everyone, ""));
+    } else {
+        for scope in &ruling.scopes {
+            let finding = scan.findings.iter().find(|finding| finding.scope == *scope);
+            let Some(finding) = finding else { continue };
+            let one = Ruling { scopes: vec![scope.clone()], ..ruling.clone() };
+            let place = format!("{}: ", describe(scope));
+            lines.push(group_line(&one, observations, &finding.tally, &place));
+        }
+        let outside = &scan.outside;
+        let fine = outside.agents - outside.mostly_failing;
+        if outside.agents > 0 {
+            let does = match ruling.channel {
+                Channel::Failing => "reach it",
+                Channel::Blocked => "are let in",
+                Channel::Slow => "find it as fast as usual",
+            };
+            lines.push(format!("Elsewhere {fine} of {} {does}.", plural(outside.agents, "tester")));
+        }
+    }
+    lines
+}
+
+/// `24 of 24 testers get 502 Bad Gateway, written by nginx.`
+fn group_line(ruling: &Ruling<'_>, observations: &Observations, tally: &Tally, place: &str) -> String {
+    let all = plural(tally.agents, "tester");
+    match commonest(ruling, observations) {
+        Some((kind, emitter)) if ruling.channel != Channel::Slow => {
+            let by = emitter.map_or(String::new(), |emitter| format!(", written by {emitter}"));
+            let hit = agents_with(ruling, observations, kind);
+            format!("{place}{hit} of {all} {}{by}.", happens(kind))
+        }
+        _ => format!("{place}{} of {all} wait far longer than usual for the first byte.", tally.failing),
+    }
+}
+
+/// Other names for whom it concerns.
+fn same_coverage_line(ruling: &Ruling<'_>) -> Option<String> {
+    let names: Vec<String> = ruling.same_coverage.iter().map(describe).collect();
+    (!names.is_empty()).then(|| {
+        format!("The same testers are those of {}: it cannot be told apart.", names.join(" and of "))
+    })
+}
+
+/// Refusals beside another verdict: they are told, and are no outage.
+fn refused_line(ruling: &Ruling<'_>, analysis: &Analysis) -> Option<String> {
+    let refused = analysis.blocked.everyone.failing;
+    let told = ruling.verdict != Verdict::Blocked && refused > 0;
+    told.then(|| format!("{} refused by the site, which is no outage.", plural(refused, "tester")))
+}
+
+fn report_line(observations: &Observations) -> Option<String> {
+    let reports = observations.reports.as_ref().filter(|reports| reports.problem > 0)?;
+    Some(format!(
+        "{} report a problem, {} that it works; {:.1} problem reports are usual.",
+        plural(reports.problem, "visitor"),
+        reports.works,
+        reports.expected
+    ))
+}
+
+fn set_aside_lines(aside: SetAside) -> Vec<String> {
+    let lines = [
+        (aside.own_line, "could not look: their own line is down"),
+        (aside.policy, "may not probe this address: policy forbids it"),
+        (aside.overloaded, "had no room for the probe"),
+        (aside.stale, "answered too long ago"),
+        (aside.silent, "did not answer"),
+    ];
+    let line = |(n, what): (u32, &str)| (n > 0).then(|| format!("{} {what}", plural(n, "tester")));
+    lines.into_iter().filter_map(line).collect()
+}

@@ -1,0 +1,52 @@
+//! Results to verdict, scope and cause: who is affected, how sure, and why.
+//!
+//! Three steps, each a pure function from one serialisable type to the next:
+//!
+//! 1. [`observe`]: a [`World`] (what agents, visitors and reports said) becomes [`Observations`]: results in canonical order,
+//!    without duplicates, each with its weight.
+//! 2. [`analyse`]: the priced noisy-OR scan finds the smallest set of scopes that explains what fails ([`Analysis`]).
+//! 3. [`judge`]: rules turn that into a verdict with its cause, sentences and what is missing (a `Diagnosis`).
+//!
+//! [`diagnose`] does all three, [`answer_line`] does them for one line of JSON. The order in which results come, and how often the
+//! same one comes, change nothing.
+//!
+//! There is no clock, no socket, no random number and no global state here, and nothing is remembered between two calls:
+//! windows, incidents and hysteresis belong to `parallax-aggregator`.
+
+#![forbid(unsafe_code)]
+
+mod analyse;
+mod candidate;
+mod cause;
+mod clue;
+mod evidence;
+mod judge;
+mod line;
+mod observe;
+mod reports;
+mod rules;
+mod scan;
+mod sentence;
+mod visitor;
+mod world;
+
+pub use analyse::{Analysis, Coverage, Finding, Scan, Tally, analyse};
+pub use evidence::{Evidence, GRID, Influence, STRENGTHS};
+pub use judge::{Subject, judge};
+pub use line::{Answer, Line, LineError, answer_line};
+pub use observe::{Channel, Observation, Observations, Seen, SetAside, observe};
+pub use rules::decided;
+pub use world::{
+    BrowserState, CertProblem, Change, ChangeKind, Elsewhere, MAX_RESULTS, World, WorldAgent, WorldError,
+    WorldOutcome, WorldReports, WorldResult, WorldVisitor,
+};
+
+use parallax_model::Diagnosis;
+
+/// All three steps: what a world means for the site named by `subject`.
+///
+/// The world should be valid ([`World::validate`]); results of agents it does not list are left out.
+pub fn diagnose(world: &World, subject: Subject<'_>) -> Diagnosis {
+    let observations = observe(world);
+    judge(&analyse(&observations), &observations, subject)
+}
