@@ -1,0 +1,163 @@
+//! How far a probe has come, so that what is known is kept when its time runs out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parallax_model::{
+    BeaconState, ConnectFailure, DnsFacts, DnsFailure, Failure, FailureKind, Family, HttpFailure, Micros,
+    Outcome, Party, Phases, ProbeResult, TlsFailure, UnixMicros,
+};
+use tokio::time::Instant;
+
+use crate::ProbeRequest;
+use crate::scrub::scrub;
+
+/// The part of a probe that is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Dns,
+    Connect,
+    Tls,
+    FirstByte,
+    Body,
+}
+
+impl Stage {
+    /// How a probe ends whose time runs out here.
+    fn ran_out(self) -> StageFailure {
+        match self {
+            Self::Dns => StageFailure::new(FailureKind::Dns(DnsFailure::Timeout), Party::Resolver),
+            Self::Connect => StageFailure::new(FailureKind::Connect(ConnectFailure::Timeout), Party::Unknown),
+            Self::Tls => StageFailure::new(FailureKind::Tls(TlsFailure::Timeout), Party::Unknown),
+            Self::FirstByte | Self::Body => {
+                StageFailure::new(FailureKind::Http(HttpFailure::Timeout), Party::Target)
+            }
+        }
+    }
+}
+
+/// How a stage failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StageFailure {
+    pub(crate) failure: Failure,
+    pub(crate) detail: Option<Arc<str>>,
+}
+
+impl StageFailure {
+    pub(crate) fn new(kind: FailureKind, party: Party) -> Self {
+        Self { failure: Failure { kind, party }, detail: None }
+    }
+
+    /// With words that are ours, or were scrubbed.
+    pub(crate) fn because(self, detail: Option<Arc<str>>) -> Self {
+        Self { detail, ..self }
+    }
+
+    /// With an unknown error's own words, scrubbed.
+    pub(crate) fn told(self, error: &(dyn std::error::Error + 'static)) -> Self {
+        self.because(crate::scrub::scrub_error(error))
+    }
+
+    /// With a sentence that may hold names, scrubbed.
+    pub(crate) fn said(self, text: &str) -> Self {
+        self.because(scrub(text))
+    }
+}
+
+/// A result in the making.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) result: ProbeResult,
+    began: Instant,
+    stage: Option<(Stage, Instant)>,
+}
+
+impl Progress {
+    pub(crate) fn new(request: &ProbeRequest, now: UnixMicros) -> Self {
+        let result = ProbeResult {
+            target: request.target.clone(),
+            check: request.check,
+            started_at: now,
+            outcome: Outcome::Ok,
+            status: None,
+            phases: Phases::default(),
+            address: None,
+            family: request.family,
+            protocol: None,
+            emitter: None,
+            dns: DnsFacts::default(),
+            tls: None,
+            body: None,
+            redirects: Vec::new(),
+            retry_after_s: None,
+            retry: None,
+            beacon: BeaconState::Untested,
+            detail: None,
+        };
+        Self { result, began: Instant::now(), stage: None }
+    }
+
+    /// When the probe began.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Forgets what belonged to the hop before; the way there and the total go on.
+    pub(crate) fn next_hop(&mut self, family: Option<Family>) {
+        let result = &mut self.result;
+        result.phases = Phases::default();
+        result.address = None;
+        result.family = family;
+        result.protocol = None;
+        result.emitter = None;
+        result.dns = DnsFacts::default();
+        result.tls = None;
+        result.body = None;
+        result.retry_after_s = None;
+        self.stage = None;
+    }
+
+    /// Starts a stage's clock, ending the one before.
+    pub(crate) fn begin(&mut self, stage: Stage) {
+        self.end();
+        self.stage = Some((stage, Instant::now()));
+    }
+
+    /// Ends the running stage and keeps how long it took.
+    pub(crate) fn end(&mut self) {
+        let Some((stage, since)) = self.stage.take() else { return };
+        let took = Some(Micros::from(since.elapsed()));
+        let phases = &mut self.result.phases;
+        match stage {
+            Stage::Dns => phases.dns = took,
+            Stage::Connect => phases.connect = took,
+            Stage::Tls => phases.tls = took,
+            Stage::FirstByte => phases.first_byte = took,
+            Stage::Body => phases.body = took,
+        }
+    }
+
+    /// The address that is tried now.
+    pub(crate) fn trying(&mut self, ip: IpAddr) {
+        self.result.address = Some(ip);
+        self.result.family = Some(Family::of(ip));
+    }
+
+    /// The failure of the stage that runs, for when time is up.
+    pub(crate) fn out_of_time(&self) -> StageFailure {
+        self.stage.map_or(Stage::Dns, |(stage, _)| stage).ran_out()
+    }
+
+    /// Ends the probe.
+    pub(crate) fn finish(mut self, ended: Result<(), StageFailure>) -> ProbeResult {
+        self.end();
+        if let Err(StageFailure { failure, detail }) = ended {
+            self.result.outcome = Outcome::Failed(failure);
+            if detail.is_some() {
+                self.result.detail = detail;
+            }
+        }
+        self.result.phases.total = Micros::from(self.began.elapsed());
+        self.result
+    }
+}
