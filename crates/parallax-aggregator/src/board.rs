@@ -1,0 +1,267 @@
+//! Everything evaluation knows: a window and a course for each target. Pure: results, moments and ids come in; incidents to keep
+//! and views to publish go out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_bus::Published;
+use parallax_diagnose::Subject;
+use parallax_model::{Diagnosis, Host, Incident, IncidentId, ReportCounts, Target, UnixMicros, Verdict};
+
+use crate::course::{Course, is_bad};
+use crate::minutes::{Minute, Minutes};
+use crate::read::SiteView;
+use crate::window::Window;
+
+/// Sites that only checks made known are forgotten after this time without a result.
+const UNWATCHED_KEPT: Duration = Duration::from_hours(24);
+/// Targets known at most; a check of one more makes the longest untouched unwatched one go.
+const MAX_TARGETS: usize = 20_000;
+/// A recovery must last this many intervals.
+const RECOVER_INTERVALS: u32 = 3;
+/// And of an unwatched site this long.
+const RECOVER_UNWATCHED: Duration = Duration::from_mins(1);
+
+#[derive(Debug)]
+struct Entry {
+    window: Window,
+    course: Course,
+    dirty: bool,
+    touched: UnixMicros,
+    found_at: UnixMicros,
+}
+
+/// What an evaluation changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Incidents that opened, changed or closed.
+    pub incidents: Vec<Incident>,
+    /// Sites whose verdict or scopes are said differently from now on.
+    pub said: Vec<(Target, Diagnosis, UnixMicros)>,
+    /// Targets that were evaluated.
+    pub evaluated: usize,
+}
+
+/// Windows and courses of all targets.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    entries: BTreeMap<Target, Entry>,
+    minutes: Minutes,
+    last_incidents: BTreeMap<Host, Incident>,
+}
+
+impl Board {
+    /// A board that knows the incidents that were open when the process last ended.
+    pub(crate) fn new(open: Vec<Incident>) -> Self {
+        let last_incidents = open.into_iter().map(|i| (i.site.clone(), i)).collect();
+        Self { last_incidents, ..Self::default() }
+    }
+
+    fn entry(&mut self, target: &Target, now: UnixMicros) -> &mut Entry {
+        if !self.entries.contains_key(target) && self.entries.len() >= MAX_TARGETS {
+            let unwatched = self.entries.iter().filter(|(_, e)| e.window.interval().is_none());
+            if let Some(oldest) = unwatched.min_by_key(|(_, e)| e.touched).map(|(t, _)| t.clone()) {
+                self.entries.remove(&oldest);
+            }
+        }
+        let last = self.last_incidents.get(&target.host);
+        self.entries.entry(target.clone()).or_insert_with(|| Entry {
+            window: Window::new(None),
+            course: Course::new(target.host.clone(), last.cloned()),
+            dirty: false,
+            touched: now,
+            found_at: now,
+        })
+    }
+
+    /// Watches a target: it is known from now on even without results.
+    pub(crate) fn watch(&mut self, target: &Target, interval: Duration, now: UnixMicros) {
+        let entry = self.entry(target, now);
+        entry.window.set_interval(Some(interval));
+        entry.dirty = true;
+    }
+
+    /// Stops watching a target.
+    pub(crate) fn unwatch(&mut self, target: &Target) {
+        if let Some(entry) = self.entries.get_mut(target) {
+            entry.window.set_interval(None);
+        }
+    }
+
+    /// Takes up what was said of a target before the process last ended.
+    pub(crate) fn resume(&mut self, target: &Target, said: Diagnosis, since: UnixMicros, at: UnixMicros) {
+        let entry = self.entry(target, at);
+        entry.course.resume(said, since);
+    }
+
+    /// Adds results. `count` also counts them into minutes; a replay of the journal does not count again.
+    pub(crate) fn add(&mut self, published: &Published, count: bool) {
+        for result in published.results.iter() {
+            if count {
+                self.minutes.add(result, published.received_at);
+            }
+            let entry = self.entry(&result.target, published.received_at);
+            entry.window.add(
+                published.agent.clone(),
+                &published.vantage,
+                published.received_at,
+                Arc::new(result.clone()),
+            );
+            entry.dirty = true;
+            entry.touched = published.received_at;
+        }
+    }
+
+    /// Evaluates every target that has something new or lost something to age.
+    pub(crate) fn evaluate(
+        &mut self,
+        now: UnixMicros,
+        reports: &BTreeMap<Host, ReportCounts>,
+        mut new_id: impl FnMut() -> IncidentId,
+    ) -> Changes {
+        let mut changes = Changes::default();
+        for (target, entry) in &mut self.entries {
+            let aged = entry.window.expire(now);
+            if !(entry.dirty || aged) {
+                continue;
+            }
+            entry.dirty = false;
+            entry.found_at = now;
+            changes.evaluated += 1;
+            let counts = reports.get(&target.host).copied().unwrap_or_default();
+            let found = find(entry, target, now, counts);
+            entry.window.settle(found.verdict == Verdict::Up);
+            let before = entry.course.said().map(|d| (d.verdict, d.scopes.clone()));
+            let patience = entry.window.interval().map_or(RECOVER_UNWATCHED, |i| i * RECOVER_INTERVALS);
+            if let Some(incident) = entry.course.find(found, now, patience, &mut new_id) {
+                self.last_incidents.insert(target.host.clone(), incident.clone());
+                changes.incidents.push(incident);
+            }
+            let after = entry.course.said();
+            if let Some(said) = after.filter(|d| before != Some((d.verdict, d.scopes.clone()))) {
+                changes.said.push((target.clone(), said.clone(), entry.course.since()));
+            }
+        }
+        changes
+    }
+
+    /// Forgets unwatched targets that nobody asked for in a day.
+    pub(crate) fn forget(&mut self, now: UnixMicros) {
+        let kept = u64::try_from(UNWATCHED_KEPT.as_micros()).unwrap_or(u64::MAX);
+        self.entries.retain(|_, e| e.window.interval().is_some() || now.since(e.touched) < kept);
+    }
+
+    /// Minutes that ended before `now`; with `all` the running one too.
+    pub(crate) fn take_minutes(&mut self, now: UnixMicros, all: bool) -> Vec<Minute> {
+        self.minutes.take(now, all)
+    }
+
+    /// One view a host: its watched target before an unwatched one, what is touched later before what is touched earlier.
+    pub(crate) fn views(
+        &self,
+        now: UnixMicros,
+        reports: &BTreeMap<Host, ReportCounts>,
+    ) -> BTreeMap<Host, Arc<SiteView>> {
+        let mut chosen: BTreeMap<&Host, (&Target, &Entry)> = BTreeMap::new();
+        for (target, entry) in &self.entries {
+            let weight = |e: &Entry| (e.window.interval().is_some(), e.touched);
+            let better = chosen.get(&target.host).is_none_or(|(_, other)| weight(entry) > weight(other));
+            if better {
+                chosen.insert(&target.host, (target, entry));
+            }
+        }
+        let view = |(host, (target, entry)): (&Host, (&Target, &Entry))| {
+            let diagnosis = entry.course.said().cloned()?;
+            let incident = entry
+                .course
+                .open_incident()
+                .filter(|_| is_bad(diagnosis.verdict) || diagnosis.verdict == Verdict::Unknown);
+            let view = SiteView {
+                host: host.clone(),
+                target: target.clone(),
+                incident: incident.cloned(),
+                diagnosis,
+                at: entry.found_at,
+                since: entry.course.since(),
+                rows: entry.window.rows(now),
+                reports: reports.get(host).copied().unwrap_or_default(),
+                interval: entry.window.interval(),
+            };
+            Some((host.clone(), Arc::new(view)))
+        };
+        chosen.into_iter().filter_map(view).collect()
+    }
+}
+
+/// What is found out about a target now. An empty window says nothing new about an unwatched site: what was said stays, with its
+/// age beside it.
+fn find(entry: &Entry, target: &Target, now: UnixMicros, reports: ReportCounts) -> Diagnosis {
+    if let (true, None, Some(said)) = (entry.window.is_empty(), entry.window.interval(), entry.course.said())
+    {
+        return said.clone();
+    }
+    parallax_diagnose::diagnose(&entry.window.world(now, reports), Subject { host: Some(&target.host) })
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_model::{Asn, Region, Vantage};
+
+    use super::*;
+    use crate::window::tests::result;
+
+    /// Ten agents in five networks and four regions; those of AS2 see `status`, the others 200.
+    fn round(status: u16, at: UnixMicros) -> Vec<Published> {
+        let regions = ["eu-west", "eu-central", "us-east", "ap-south"];
+        let one = |n: u32| {
+            let region: Region = regions[n as usize % 4].parse().expect("a region");
+            let vantage = Vantage { asn: Some(Asn(n % 5)), region: Some(region), ..Vantage::default() };
+            let seen = if n % 5 == 2 { status } else { 200 };
+            Published {
+                agent: format!("a{n}").parse().expect("an id"),
+                vantage: Arc::new(vantage),
+                received_at: at,
+                results: Arc::new([result(seen).as_ref().clone()]),
+            }
+        };
+        (0..20).map(one).collect()
+    }
+
+    #[test]
+    fn a_network_that_fails_becomes_an_incident_with_its_scope() {
+        let mut board = Board::default();
+        let target: Target = "https://example.com/".parse().expect("canonical");
+        board.watch(&target, Duration::from_secs(10), UnixMicros(0));
+        let none = BTreeMap::new();
+        let mut said = Vec::new();
+        for s in [1_i64, 11, 21, 31] {
+            let now = UnixMicros(0).plus_secs(s);
+            for published in round(502, now) {
+                board.add(&published, true);
+            }
+            let changes = board.evaluate(now, &none, || IncidentId(1));
+            said.extend(changes.said.iter().map(|(_, d, _)| (s, d.verdict, d.scopes.clone())));
+        }
+        let scope = parallax_model::Scope { asn: Some(Asn(2)), ..Default::default() };
+        assert_eq!(
+            said.last().map(|(_, v, scopes)| (*v, scopes.clone())),
+            Some((Verdict::Partial, vec![scope]))
+        );
+        let views = board.views(UnixMicros(0).plus_secs(31), &none);
+        let view = views.get(&target.host).expect("known");
+        assert_eq!(view.incident.as_ref().map(|i| i.id), Some(IncidentId(1)));
+        assert_eq!(view.rows.len(), 20);
+        assert_eq!(board.take_minutes(UnixMicros(0).plus_secs(60), false)[0].failures, 16);
+    }
+
+    #[test]
+    fn a_watched_site_without_results_is_unknown() {
+        let mut board = Board::default();
+        let target: Target = "https://example.com/".parse().expect("canonical");
+        board.watch(&target, Duration::from_secs(10), UnixMicros(0));
+        board.evaluate(UnixMicros(0), &BTreeMap::new(), || IncidentId(1));
+        let views = board.views(UnixMicros(0), &BTreeMap::new());
+        assert_eq!(views.get(&target.host).map(|v| v.diagnosis.verdict), Some(Verdict::Unknown));
+    }
+}

@@ -1,0 +1,105 @@
+//! The aggregator's own configuration, one section of the program's.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use parallax_runtime::config::{ConfigErrors, Section};
+use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
+
+/// Shortest interval a target may be watched at, in milliseconds.
+pub(crate) const MIN_INTERVAL_MS: u32 = 1_000;
+/// Longest one: a day.
+pub(crate) const MAX_INTERVAL_MS: u32 = 86_400_000;
+/// Interval of a target that names none.
+pub const DEFAULT_INTERVAL_MS: u32 = 30_000;
+
+/// A target to watch from the start on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSection {
+    /// A site as a person types it.
+    pub site: String,
+    /// How often, in milliseconds.
+    #[serde(default = "default_interval")]
+    pub interval_ms: u32,
+}
+
+const fn default_interval() -> u32 {
+    DEFAULT_INTERVAL_MS
+}
+
+/// The aggregator's section.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AggregatorConfig {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where the page, REST and the public gRPC are served.
+    pub listen: SocketAddr,
+    /// Where agents connect, over mutual TLS.
+    pub agents_listen: SocketAddr,
+    /// Ranges the address and port policy is lifted for. For labs and inner networks; leave it empty on the Internet.
+    pub allow_cidr: Vec<IpNet>,
+    /// Names that are ours and never probed.
+    pub own_names: Vec<String>,
+    /// Where addresses are: corrections and private ranges.
+    pub place: Vec<Place>,
+    /// What to watch from the start on, beside what was added over the API.
+    pub target: Vec<TargetSection>,
+}
+
+impl Default for AggregatorConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            agents_listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            allow_cidr: Vec::new(),
+            own_names: Vec::new(),
+            place: Vec::new(),
+            target: Vec::new(),
+        }
+    }
+}
+
+impl AggregatorConfig {
+    /// What may be probed under this configuration.
+    pub fn policy(&self) -> parallax_policy::Policy {
+        let own = self.own_names.iter().filter_map(|n| n.parse().ok());
+        parallax_policy::Policy::allowing(self.allow_cidr.clone())
+            .refusing(parallax_policy::NameList::Own, own)
+    }
+}
+
+impl Section for AggregatorConfig {
+    fn validate(&self, prefix: &str, errors: &mut ConfigErrors) {
+        if self.data_dir.as_os_str().is_empty() {
+            errors.push(format_args!("{prefix}data_dir"), "must name a directory");
+        }
+        if self.listen == self.agents_listen && self.listen.port() != 0 {
+            errors.push(
+                format_args!("{prefix}agents_listen"),
+                "must differ from `listen`: agents have a port of their own",
+            );
+        }
+        for (n, name) in self.own_names.iter().enumerate() {
+            if let Err(error) = name.parse::<parallax_model::Host>() {
+                errors.push(format_args!("{prefix}own_names[{n}]"), error);
+            }
+        }
+        let policy = self.policy();
+        for (n, target) in self.target.iter().enumerate() {
+            if let Err(refusal) = policy.parse_target(&target.site) {
+                errors.push(format_args!("{prefix}target[{n}].site"), refusal);
+            }
+            if !(MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&target.interval_ms) {
+                let text =
+                    format!("must be {MIN_INTERVAL_MS} to {MAX_INTERVAL_MS}, got {}", target.interval_ms);
+                errors.push(format_args!("{prefix}target[{n}].interval_ms"), text);
+            }
+        }
+    }
+}

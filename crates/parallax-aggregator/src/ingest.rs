@@ -1,0 +1,352 @@
+//! Where agents come in: enrolment, renewal, and the stream of results.
+//!
+//! A batch goes decode → journal (fsync) → ack → bus. Identity is the certificate of the connection and place is its address; no
+//! message is believed about either.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_bus::{Published, Publisher};
+use parallax_model::{AgentId, Epoch, ProbeResult, Seq, UnixMicros, Vantage};
+use parallax_proto::batch::{MAX_BATCH_BYTES, MAX_BATCH_RESULTS};
+use parallax_proto::v1::agent::agent_service_server::AgentService;
+use parallax_proto::v1::agent::session_request::Message as In;
+use parallax_proto::v1::agent::session_response::Message as Out;
+use parallax_proto::v1::agent::{
+    Ack, Drain, EnrollRequest, EnrollResponse, Heartbeat, Hello, RenewRequest, RenewResponse, ResultBatch,
+    SessionRequest, SessionResponse, Welcome,
+};
+use parallax_proto::{vantage_from_wire, vantage_to_wire};
+use parallax_store::{Heard, JournalBatch, RedeemError};
+use prost::Message as _;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::authority::{RequestedKey, agent_of};
+use crate::core::{Core, store_failed};
+use crate::sessions::{OUTBOX, Outbox, Seat};
+use crate::token;
+
+/// How often both sides say that they are there.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(20);
+/// An agent that says nothing for this long is offline.
+const SILENCE: Duration = Duration::from_secs(45);
+/// How long a new stream may take to say hello.
+const HELLO_DEADLINE: Duration = Duration::from_secs(10);
+/// Batches an agent may have on their way without an ack.
+const MAX_UNACKED_BATCHES: u32 = 8;
+/// When agents should come back after a planned stop.
+const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+
+/// The gRPC service for agents.
+#[derive(Debug, Clone)]
+pub(crate) struct Ingest {
+    core: Arc<Core>,
+    bus: Publisher,
+}
+
+impl Ingest {
+    /// A service that writes to the core's store and publishes to `bus`.
+    pub(crate) const fn new(core: Arc<Core>, bus: Publisher) -> Self {
+        Self { core, bus }
+    }
+}
+
+type TlsInfo = TlsConnectInfo<TcpConnectInfo>;
+
+fn connection<T>(request: &Request<T>) -> Result<&TlsInfo, Status> {
+    request.extensions().get().ok_or_else(|| Status::internal("this service is spoken to over TLS"))
+}
+
+/// Who is on the other side, by the connection's certificate.
+fn identity<T>(request: &Request<T>) -> Result<AgentId, Status> {
+    let certificates = connection(request)?.peer_certs();
+    let leaf = certificates.as_ref().and_then(|c| c.first());
+    leaf.and_then(agent_of)
+        .ok_or_else(|| Status::unauthenticated("an agent's certificate is needed; enrol with a token first"))
+}
+
+#[tonic::async_trait]
+impl AgentService for Ingest {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<SessionResponse, Status>> + Send>>;
+
+    async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
+        let request = request.into_inner();
+        let key =
+            RequestedKey::from_csr(&request.csr_der).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        // One answer for every bad token: whoever guesses learns nothing.
+        let refused =
+            || Status::unauthenticated("the token is unknown, used or has expired; ask for a new one");
+        let hash = token::hash(&request.token).ok_or_else(refused)?;
+        let now = self.core.now();
+        let redeemed =
+            self.core.store.redeem_token(hash, key.fingerprint(), now).await.map_err(|e| match e {
+                RedeemError::Refused(why) => {
+                    tracing::info!(%why, "an enrolment was refused");
+                    refused()
+                }
+                RedeemError::Store(error) => store_failed("redeem a token", &error),
+            })?;
+        let agent = redeemed.agent;
+        let chain = self.certify(&agent, &key)?;
+        tracing::info!(agent.id = %agent, "an agent was enrolled");
+        Ok(Response::new(EnrollResponse { agent_id: agent.to_string(), chain_der: chain }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
+        let agent = identity(&request)?;
+        if self.core.sessions.is_revoked(&agent) {
+            return Err(Status::permission_denied("this agent's identity was revoked"));
+        }
+        let key = RequestedKey::from_csr(&request.into_inner().csr_der)
+            .map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let chain = self.certify(&agent, &key)?;
+        tracing::info!(agent.id = %agent, "an agent's certificate was renewed");
+        Ok(Response::new(RenewResponse { chain_der: chain }))
+    }
+
+    async fn session(
+        &self,
+        request: Request<Streaming<SessionRequest>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let agent = identity(&request)?;
+        if self.core.sessions.is_revoked(&agent) {
+            return Err(Status::permission_denied("this agent's identity was revoked"));
+        }
+        let peer = connection(&request)?
+            .get_ref()
+            .remote_addr()
+            .ok_or_else(|| Status::internal("the peer has no address"))?;
+        let vantage = Arc::new(self.core.places.of(peer.ip()));
+        let (outbox, stream) = mpsc::channel(OUTBOX);
+        let talk = Talk {
+            core: Arc::clone(&self.core),
+            bus: self.bus.clone(),
+            agent,
+            vantage,
+            declared: Vantage::default(),
+            version: String::new(),
+            outbox,
+            results: 0,
+        };
+        self.core.tasks.spawn("agent-session", talk.run(request.into_inner()));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+impl Ingest {
+    fn certify(&self, agent: &AgentId, key: &RequestedKey) -> Result<Vec<bytes::Bytes>, Status> {
+        let chain = self.core.authority.certify_agent(agent, key, self.core.now(), self.core.serial()).map_err(|error| {
+            tracing::error!(agent.id = %agent, error = &error as &dyn std::error::Error, "an agent's certificate cannot be made");
+            Status::internal("the certificate cannot be made; the aggregator's log says why")
+        })?;
+        Ok(chain.into_iter().map(|c| bytes::Bytes::copy_from_slice(&c)).collect())
+    }
+}
+
+/// One agent's open stream.
+struct Talk {
+    core: Arc<Core>,
+    bus: Publisher,
+    agent: AgentId,
+    vantage: Arc<Vantage>,
+    declared: Vantage,
+    version: String,
+    outbox: Outbox,
+    /// Results that were journalled since the agent was last noted in the store.
+    results: u64,
+}
+
+impl Talk {
+    async fn run(mut self, mut inbound: Streaming<SessionRequest>) {
+        if let Err(status) = self.talk(&mut inbound).await {
+            tracing::debug!(agent.id = %self.agent, %status, "an agent's stream ended");
+            // Gone already when the connection is.
+            drop(self.outbox.send(Err(status)).await);
+        }
+    }
+
+    async fn talk(&mut self, inbound: &mut Streaming<SessionRequest>) -> Result<(), Status> {
+        let seat = self.welcome(inbound).await?;
+        tracing::info!(agent.id = %self.agent, agent.version = self.version, "an agent is connected");
+        let result = self.listen(inbound, &seat).await;
+        self.core.sessions.leave(&seat);
+        self.core.vantages_changed();
+        self.heard().await?;
+        tracing::info!(agent.id = %self.agent, "an agent is gone");
+        result
+    }
+
+    /// Reads Hello, answers Welcome and the whole schedule, and takes a seat among the connected.
+    async fn welcome(&mut self, inbound: &mut Streaming<SessionRequest>) -> Result<Seat, Status> {
+        let first = tokio::time::timeout(HELLO_DEADLINE, inbound.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("no hello within 10 s"))??;
+        let Some(SessionRequest { message: Some(In::Hello(hello)) }) = first else {
+            return Err(Status::invalid_argument("the first message must be hello"));
+        };
+        self.accept(&hello)?;
+        let acked = self.core.store.acked_through(&self.agent, Epoch(hello.epoch)).await;
+        let acked = acked.map_err(|e| store_failed("read what is acked", &e))?;
+        let welcome = Welcome {
+            agent_id: self.agent.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            acked_through_seq: acked.0,
+            vantage: Some(vantage_to_wire(&self.vantage)),
+            heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or(u32::MAX),
+            max_unacked_batches: MAX_UNACKED_BATCHES,
+            max_batch_results: MAX_BATCH_RESULTS,
+        };
+        self.say(Out::Welcome(welcome)).await?;
+        // The seat comes before the schedule: a target added in between is then sent twice rather than not at all.
+        let seat = self.core.sessions.join(
+            &self.agent,
+            Arc::clone(&self.vantage),
+            self.version.clone(),
+            self.outbox.clone(),
+        );
+        let seat = seat.ok_or_else(|| Status::permission_denied("this agent's identity was revoked"))?;
+        self.say(Out::Assign(self.core.whole_schedule())).await?;
+        self.heard().await?;
+        self.core.vantages_changed();
+        Ok(seat)
+    }
+
+    fn accept(&mut self, hello: &Hello) -> Result<(), Status> {
+        let version_ok = (1..=32).contains(&hello.version.len())
+            && hello.version.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b));
+        if !version_ok {
+            return Err(Status::failed_precondition("hello.version must be a version such as 1.2.3"));
+        }
+        self.version.clone_from(&hello.version);
+        if let Some(declared) = &hello.declared {
+            self.declared = vantage_from_wire(declared)
+                .map_err(|e| Status::invalid_argument(format!("hello.declared: {e}")))?;
+        }
+        if hello.dropped > 0 {
+            tracing::warn!(agent.id = %self.agent, results = hello.dropped, "an agent's spool overflowed; its oldest results are lost");
+        }
+        Ok(())
+    }
+
+    async fn listen(&mut self, inbound: &mut Streaming<SessionRequest>, seat: &Seat) -> Result<(), Status> {
+        let soft = self.core.tasks.soft().clone();
+        loop {
+            let message = tokio::select! {
+                message = tokio::time::timeout(SILENCE, inbound.message()) => message,
+                () = seat.end.cancelled() => return Err(self.why_ended()),
+                () = soft.cancelled() => return self.drain().await,
+            };
+            let message = message.map_err(|_| Status::deadline_exceeded("nothing was heard for 45 s"))??;
+            let Some(message) = message else { return Ok(()) };
+            match message.message {
+                Some(In::Results(batch)) => self.take(batch).await?,
+                Some(In::Heartbeat(beat)) => {
+                    let beat = Heartbeat { clock_us: self.core.now().0, echo_us: beat.clock_us };
+                    self.say(Out::Heartbeat(beat)).await?;
+                    self.heard().await?;
+                }
+                Some(In::Hello(_)) => return Err(Status::invalid_argument("hello comes once")),
+                // A kind of message from the future.
+                None => {}
+            }
+        }
+    }
+
+    fn why_ended(&self) -> Status {
+        if self.core.sessions.is_revoked(&self.agent) {
+            Status::permission_denied("this agent's identity was revoked")
+        } else {
+            Status::aborted("a newer stream of the same identity took over, or this one did not read")
+        }
+    }
+
+    async fn drain(&self) -> Result<(), Status> {
+        let after = u32::try_from(RECONNECT_AFTER.as_millis()).unwrap_or(u32::MAX);
+        self.say(Out::Drain(Drain { reason: "the aggregator stops".to_owned(), reconnect_after_ms: after }))
+            .await
+    }
+
+    async fn say(&self, message: Out) -> Result<(), Status> {
+        let gone = |_| Status::cancelled("the agent is gone");
+        self.outbox.send(Ok(SessionResponse { message: Some(message) })).await.map_err(gone)
+    }
+
+    async fn heard(&mut self) -> Result<(), Status> {
+        let heard = Heard {
+            agent: self.agent.clone(),
+            at: self.core.now(),
+            version: self.version.clone(),
+            declared: self.declared.clone(),
+            vantage: self.vantage.as_ref().clone(),
+            results_added: std::mem::take(&mut self.results),
+        };
+        self.core.store.heard(vec![heard]).await.map_err(|e| store_failed("note an agent", &e))
+    }
+
+    /// Journals a batch, acks it, publishes what is new in it. A batch that cannot be decoded is journalled and acked all the same:
+    /// the agent could only send it again, and its bytes are kept for whoever looks into it.
+    async fn take(&mut self, batch: ResultBatch) -> Result<(), Status> {
+        let columns = batch.columns.ok_or_else(|| Status::invalid_argument("results.columns is missing"))?;
+        if columns.count == 0 || columns.count > MAX_BATCH_RESULTS || batch.first_seq == 0 {
+            return Err(Status::invalid_argument(
+                "a batch has 1 to 1,000 results and begins at seq 1 or later",
+            ));
+        }
+        let received_at = self.core.now();
+        let decoded = parallax_proto::batch::decode(&columns);
+        let journalled = JournalBatch {
+            agent: self.agent.clone(),
+            epoch: Epoch(batch.epoch),
+            first_seq: Seq(batch.first_seq),
+            count: columns.count,
+            received_at,
+            columns: columns.encode_to_vec().into(),
+        };
+        let appended =
+            self.core.store.append(journalled).await.map_err(|e| store_failed("journal results", &e))?;
+        if appended.missing > 0 {
+            tracing::warn!(agent.id = %self.agent, results = appended.missing, "results are missing: the agent dropped them before they were sent");
+        }
+        self.say(Out::Ack(Ack { epoch: batch.epoch, through_seq: appended.through.0 })).await?;
+        let fresh = u64::from(columns.count.saturating_sub(appended.skip));
+        metrics::counter!("parallax_results_total").increment(fresh);
+        self.results += fresh;
+        match decoded {
+            Ok(results) => self.publish(results, appended.skip as usize, received_at).await,
+            Err(error) => {
+                metrics::counter!("parallax_poison_batches_total").increment(1);
+                tracing::warn!(agent.id = %self.agent, %error, "a batch cannot be read; it is kept and counts as nothing");
+                Ok(())
+            }
+        }
+    }
+
+    async fn publish(
+        &self,
+        results: Vec<ProbeResult>,
+        skip: usize,
+        received_at: UnixMicros,
+    ) -> Result<(), Status> {
+        let fresh: Arc<[ProbeResult]> = results.into_iter().skip(skip).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let published = Published {
+            agent: self.agent.clone(),
+            vantage: Arc::clone(&self.vantage),
+            received_at,
+            results: fresh,
+        };
+        self.bus
+            .publish(published)
+            .await
+            .map_err(|_| Status::unavailable("the aggregator stops; nothing acked is lost"))
+    }
+}
+
+/// The largest message an agent may send: a batch with its frame.
+pub(crate) const MAX_MESSAGE_BYTES: usize = MAX_BATCH_BYTES + 4_096;

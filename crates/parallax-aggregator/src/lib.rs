@@ -1,0 +1,40 @@
+//! The aggregator: ingest → journal → windows → diagnose → incidents → publish, and the gRPC services around it.
+//!
+//! The only thing pages and APIs may know of it is the [`ReadSide`].
+
+#![forbid(unsafe_code)]
+
+mod authority;
+mod board;
+mod budget;
+mod checks;
+mod config;
+mod core;
+mod course;
+mod evaluation;
+mod ingest;
+mod kept;
+mod listener;
+mod minutes;
+mod panel;
+mod place;
+mod read;
+mod reader;
+mod services;
+mod sessions;
+mod snapshot;
+mod start;
+mod token;
+mod vantages;
+mod window;
+
+pub use authority::{AGGREGATOR_NAME, AuthorityError};
+pub use config::{AggregatorConfig, DEFAULT_INTERVAL_MS, TargetSection};
+pub use listener::TlsSetupError;
+pub use place::Place;
+pub use read::{
+    BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryMinute, PanelMember, ReadError,
+    ReadSide, ReportInput, ReportKind, SiteView, VantagePoint,
+};
+pub use reader::Reader;
+pub use start::{Aggregator, AggregatorParts, OPERATOR_KEY_FILE, StartError};

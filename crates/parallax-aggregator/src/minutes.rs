@@ -1,0 +1,98 @@
+//! Counting results into minutes, so that history is read without touching raw results.
+//!
+//! Pure: moments come in, finished minutes go out.
+
+use std::collections::BTreeMap;
+
+use parallax_model::{Host, Micros, ProbeResult, UnixMicros};
+
+const MINUTE_US: i64 = 60_000_000;
+/// Times to the first byte kept of one minute; their median is what stays. Later ones of a busy minute are not looked at.
+const MAX_SAMPLES: usize = 1_024;
+
+/// One finished minute of one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Minute {
+    /// Whose.
+    pub site: Host,
+    /// Its start.
+    pub at: UnixMicros,
+    /// How many results.
+    pub results: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// Median time to the first byte of those that were ok.
+    pub first_byte: Option<Micros>,
+}
+
+#[derive(Debug, Default)]
+struct Counting {
+    results: u32,
+    failures: u32,
+    first_bytes: Vec<u32>,
+}
+
+/// Minutes that are still being counted.
+#[derive(Debug, Default)]
+pub(crate) struct Minutes {
+    open: BTreeMap<UnixMicros, BTreeMap<Host, Counting>>,
+}
+
+impl Minutes {
+    /// Counts one result into the minute in which it was received. The agent's own failures count as nothing: they say nothing
+    /// about the site.
+    pub(crate) fn add(&mut self, result: &ProbeResult, received_at: UnixMicros) {
+        let own = result.outcome.kind().is_some_and(parallax_model::FailureKind::is_agent)
+            || result.beacon == parallax_model::BeaconState::Failed;
+        if own {
+            return;
+        }
+        let minute = UnixMicros(received_at.0.div_euclid(MINUTE_US) * MINUTE_US);
+        let counting = self.open.entry(minute).or_default().entry(result.target.host.clone()).or_default();
+        counting.results += 1;
+        if result.outcome.is_ok() {
+            if let (Some(us), true) = (result.phases.first_byte, counting.first_bytes.len() < MAX_SAMPLES) {
+                counting.first_bytes.push(us.0);
+            }
+        } else {
+            counting.failures += 1;
+        }
+    }
+
+    /// Takes the minutes that ended before `now`; with `all` also the one that runs, at the process's end.
+    pub(crate) fn take(&mut self, now: UnixMicros, all: bool) -> Vec<Minute> {
+        let current = now.0.div_euclid(MINUTE_US) * MINUTE_US;
+        let later = if all { BTreeMap::new() } else { self.open.split_off(&UnixMicros(current)) };
+        let ended = std::mem::replace(&mut self.open, later);
+        let minute = |(at, sites): (UnixMicros, BTreeMap<Host, Counting>)| {
+            sites.into_iter().map(move |(site, counting)| finish(at, site, counting))
+        };
+        ended.into_iter().flat_map(minute).collect()
+    }
+}
+
+fn finish(at: UnixMicros, site: Host, mut counting: Counting) -> Minute {
+    counting.first_bytes.sort_unstable();
+    let first_byte = counting.first_bytes.get(counting.first_bytes.len() / 2).copied().map(Micros);
+    Minute { site, at, results: counting.results, failures: counting.failures, first_byte }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::tests::result;
+
+    #[test]
+    fn results_are_counted_into_their_minute() {
+        let mut minutes = Minutes::default();
+        let at = |s: i64| UnixMicros(0).plus_secs(s);
+        for (s, status) in [(1, 200), (2, 502), (59, 200), (61, 200)] {
+            minutes.add(&result(status), at(s));
+        }
+        let ended = minutes.take(at(62), false);
+        let shape: Vec<_> = ended.iter().map(|m| (m.at, m.results, m.failures, m.first_byte)).collect();
+        assert_eq!(shape, [(at(0), 3, 1, Some(Micros(20_000)))]);
+        assert_eq!(minutes.take(at(62), true).len(), 1);
+        assert_eq!(minutes.take(at(62), true).len(), 0);
+    }
+}

@@ -1,0 +1,194 @@
+//! The read side of this process.
+
+use std::sync::Arc;
+
+use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros};
+use parallax_runtime::Tasks;
+use parallax_store::{CheckRecord, ReportRow};
+use tokio::sync::watch;
+
+use crate::checks::EndedCheck;
+use crate::core::{Core, lock, store_failed};
+use crate::evaluation::set_counts;
+use crate::kept;
+use crate::read::{
+    BoxFuture, CheckRefusal, CheckStream, HistoryMinute, ReadError, ReadSide, ReportInput, ReportKind,
+    SiteView, VantagePoint,
+};
+
+/// Reports of the last quarter hour count as "now", in seconds.
+const REPORTS_WINDOW_S: i64 = 15 * 60;
+/// A page shows at most this many incidents.
+const MAX_INCIDENTS: u32 = 1_000;
+
+/// Reads from the core.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    core: Arc<Core>,
+}
+
+impl Reader {
+    /// A reader of `core`.
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Who owns the tasks of streams.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.core.tasks
+    }
+
+    /// Keys the hashes reporters are known by.
+    pub(crate) fn report_salt(&self) -> u64 {
+        self.core.report_salt
+    }
+
+    fn failed(operation: &'static str, error: &parallax_store::StoreError) -> ReadError {
+        drop(store_failed(operation, error));
+        ReadError::Store(operation.to_owned())
+    }
+}
+
+impl ReadSide for Reader {
+    fn parse(&self, typed: &str) -> Result<Target, CheckRefusal> {
+        let refused = |r: parallax_policy::Refusal| CheckRefusal::Input {
+            reason: r.reason().as_str().to_owned(),
+            code: r.code().as_str().to_owned(),
+            message: r.to_string(),
+        };
+        self.core.policy.parse_target(typed).map(|p| p.target).map_err(refused)
+    }
+
+    fn sites(&self) -> Arc<Vec<Arc<SiteView>>> {
+        self.core.snapshot.sites()
+    }
+
+    fn site(&self, host: &Host) -> Option<Arc<SiteView>> {
+        self.core.snapshot.site(host)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.core.snapshot.changes()
+    }
+
+    fn vantages(&self) -> Arc<Vec<VantagePoint>> {
+        self.core.snapshot.vantages()
+    }
+
+    fn history<'a>(
+        &'a self,
+        host: &'a Host,
+        since: UnixMicros,
+    ) -> BoxFuture<'a, Result<Vec<HistoryMinute>, ReadError>> {
+        Box::pin(async move {
+            let rows = self
+                .core
+                .store
+                .minutes(host, since, self.core.now())
+                .await
+                .map_err(|e| Self::failed("read minutes", &e))?;
+            let minute = |m: parallax_store::MinuteRow| HistoryMinute {
+                at: m.minute,
+                results: m.results,
+                failures: m.failures,
+                first_byte: m.first_byte,
+            };
+            Ok(rows.into_iter().map(minute).collect())
+        })
+    }
+
+    fn incidents<'a>(
+        &'a self,
+        site: Option<&'a Host>,
+        open_only: bool,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Incident>, ReadError>> {
+        Box::pin(async move {
+            let limit = limit.clamp(1, MAX_INCIDENTS);
+            self.core
+                .store
+                .incidents(site, open_only, limit)
+                .await
+                .map_err(|e| Self::failed("read incidents", &e))
+        })
+    }
+
+    fn incident(&self, id: IncidentId) -> BoxFuture<'_, Result<Option<Incident>, ReadError>> {
+        Box::pin(async move {
+            self.core.store.incident(id).await.map_err(|e| Self::failed("read an incident", &e))
+        })
+    }
+
+    fn check<'a>(&'a self, typed: &'a str) -> BoxFuture<'a, Result<CheckStream, CheckRefusal>> {
+        Box::pin(async move { self.core.checks.start(self.parse(typed)?) })
+    }
+
+    fn find_check(&self, id: CheckId) -> BoxFuture<'_, Result<Option<CheckStream>, ReadError>> {
+        Box::pin(async move {
+            if let Some(stream) = self.core.checks.find(id) {
+                return Ok(Some(stream));
+            }
+            let record = self.core.store.check(id).await.map_err(|e| Self::failed("read a check", &e))?;
+            Ok(record.and_then(|r| {
+                let events = kept::read(&r.events)?;
+                Some(CheckStream::new((id, r.target, true), events, None))
+            }))
+        })
+    }
+
+    fn report(&self, report: ReportInput) -> BoxFuture<'_, Result<bool, ReadError>> {
+        Box::pin(async move {
+            let problem = match report.kind {
+                ReportKind::Problem(category) => Some(category),
+                ReportKind::Works => None,
+            };
+            let now = self.core.now();
+            let row = ReportRow { site: report.site.clone(), at: now, problem, reporter: report.reporter };
+            let counted =
+                self.core.store.add_report(row).await.map_err(|e| Self::failed("keep a report", &e))?;
+            let counts = self.core.store.report_counts(&report.site, now.plus_secs(-REPORTS_WINDOW_S)).await;
+            let counts = counts.map_err(|e| Self::failed("count reports", &e))?;
+            set_counts(&mut lock(&self.core.reports), report.site, counts);
+            Ok(counted)
+        })
+    }
+
+    fn reports_by_quarter<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<Vec<u32>, ReadError>> {
+        Box::pin(async move {
+            let quarters = self.core.store.report_quarters(host, self.core.now()).await;
+            quarters.map_err(|e| Self::failed("read reports", &e))
+        })
+    }
+
+    fn now(&self) -> UnixMicros {
+        self.core.now()
+    }
+}
+
+/// Writes ended checks, so that their permalinks last.
+pub(crate) async fn keep_checks(core: Arc<Core>, mut ended: tokio::sync::mpsc::Receiver<EndedCheck>) {
+    let soft = core.tasks.soft().clone();
+    loop {
+        let check = tokio::select! {
+            check = ended.recv() => check,
+            () = soft.cancelled() => break,
+        };
+        match check {
+            Some(check) => keep_check(&core, check).await,
+            None => break,
+        }
+    }
+    // Running checks end with the soft signal too; theirs are written as well.
+    ended.close();
+    while let Some(check) = ended.recv().await {
+        keep_check(&core, check).await;
+    }
+}
+
+async fn keep_check(core: &Core, check: EndedCheck) {
+    let record =
+        CheckRecord { id: check.id, at: check.at, target: check.target, events: kept::write(&check.events) };
+    if let Err(error) = core.store.put_check(record).await {
+        drop(store_failed("keep a check", &error));
+    }
+}

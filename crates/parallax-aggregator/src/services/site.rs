@@ -1,0 +1,165 @@
+//! `SiteService`.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use parallax_model::{Host, ReportCategory, UnixMicros};
+use parallax_proto::v1::site::site_service_server::SiteService;
+use parallax_proto::v1::site::submit_report_request::Report;
+use parallax_proto::v1::site::{
+    GetSiteRequest, GetSiteResponse, HistoryMinute as WireMinute, ListHistoryRequest, ListHistoryResponse,
+    ListSitesRequest, ListSitesResponse, Site as WireSite, SubmitReportRequest, SubmitReportResponse,
+    WatchSiteRequest, WatchSiteResponse,
+};
+use parallax_proto::{category_from_wire, diagnosis_to_wire, incident_to_wire, target_to_wire};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{refused, unread};
+use crate::read::{ReadSide as _, ReportInput, ReportKind, SiteView};
+use crate::reader::Reader;
+
+/// History reaches back this far, in seconds: 24 hours.
+const HISTORY_S: i64 = 24 * 3_600;
+/// Changes a watcher may be behind before its task waits for it.
+const WATCH_QUEUE: usize = 64;
+
+/// Sites over the read side.
+#[derive(Debug)]
+pub(super) struct Site(pub(super) Reader);
+
+fn to_wire(view: &SiteView) -> WireSite {
+    WireSite {
+        host: view.host.to_string(),
+        target: Some(target_to_wire(&view.target)),
+        diagnosis: Some(diagnosis_to_wire(&view.diagnosis)),
+        at_us: view.at.0,
+        since_us: view.since.0,
+        reports_problem: view.reports.problem,
+        reports_works: view.reports.works,
+        incident: view.incident.as_ref().map(incident_to_wire),
+    }
+}
+
+impl Site {
+    fn host(&self, typed: &str) -> Result<Host, Status> {
+        self.0.parse(typed).map(|t| t.host).map_err(|r| refused(&r))
+    }
+
+    fn known(&self, host: &Host) -> Result<Arc<SiteView>, Status> {
+        self.0.site(host).ok_or_else(|| {
+            Status::not_found(format!("nothing is known of {host} yet; a check makes it known"))
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl SiteService for Site {
+    type WatchSiteStream = Pin<Box<dyn Stream<Item = Result<WatchSiteResponse, Status>> + Send>>;
+
+    async fn get_site(&self, request: Request<GetSiteRequest>) -> Result<Response<GetSiteResponse>, Status> {
+        let view = self.known(&self.host(&request.into_inner().site)?)?;
+        Ok(Response::new(GetSiteResponse { site: Some(to_wire(&view)) }))
+    }
+
+    async fn list_sites(&self, _: Request<ListSitesRequest>) -> Result<Response<ListSitesResponse>, Status> {
+        Ok(Response::new(ListSitesResponse { sites: self.0.sites().iter().map(|s| to_wire(s)).collect() }))
+    }
+
+    async fn watch_site(
+        &self,
+        request: Request<WatchSiteRequest>,
+    ) -> Result<Response<Self::WatchSiteStream>, Status> {
+        let host = self.host(&request.into_inner().site)?;
+        self.known(&host)?;
+        let (sender, stream) = mpsc::channel(WATCH_QUEUE);
+        let reader = self.0.clone();
+        self.0.tasks().spawn("site-watch", async move { follow(&reader, &host, &sender).await });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn list_history(
+        &self,
+        request: Request<ListHistoryRequest>,
+    ) -> Result<Response<ListHistoryResponse>, Status> {
+        let request = request.into_inner();
+        let host = self.host(&request.site)?;
+        let earliest = self.0.now().plus_secs(-HISTORY_S);
+        let since = UnixMicros(request.since_us).max(earliest);
+        let minutes = self.0.history(&host, since).await.map_err(|e| unread(&e))?;
+        let minute = |m: &crate::read::HistoryMinute| WireMinute {
+            at_us: m.at.0,
+            results: m.results,
+            failures: m.failures,
+            first_byte_us: m.first_byte.map_or(0, |us| us.0),
+        };
+        Ok(Response::new(ListHistoryResponse { minutes: minutes.iter().map(minute).collect() }))
+    }
+
+    async fn submit_report(
+        &self,
+        request: Request<SubmitReportRequest>,
+    ) -> Result<Response<SubmitReportResponse>, Status> {
+        let reporter = self.reporter(request.remote_addr().map(|a| a.ip()));
+        let request = request.into_inner();
+        let kind = match request.report {
+            Some(Report::Works(true)) => ReportKind::Works,
+            Some(Report::Problem(category)) => {
+                let category: Option<ReportCategory> = category_from_wire(category);
+                ReportKind::Problem(
+                    category
+                        .ok_or_else(|| Status::invalid_argument("report.problem is no known category"))?,
+                )
+            }
+            Some(Report::Works(false)) | None => {
+                return Err(Status::invalid_argument(
+                    "a report says either which problem there is, or that it works",
+                ));
+            }
+        };
+        let report = ReportInput { site: self.host(&request.site)?, kind, reporter };
+        let counted = self.0.report(report).await.map_err(|e| unread(&e))?;
+        Ok(Response::new(SubmitReportResponse { counted }))
+    }
+}
+
+impl Site {
+    /// A keyed hash of the caller's /24 or /48; the address itself goes nowhere.
+    fn reporter(&self, peer: Option<IpAddr>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.report_salt().hash(&mut hasher);
+        match peer {
+            Some(IpAddr::V4(v4)) => v4.octets().get(..3).hash(&mut hasher),
+            Some(IpAddr::V6(v6)) => v6.octets().get(..6).hash(&mut hasher),
+            None => {}
+        }
+        hasher.finish()
+    }
+}
+
+/// Sends the site now and whenever what is said of it changes, until the reader or the process goes.
+async fn follow(reader: &Reader, host: &Host, sender: &mpsc::Sender<Result<WatchSiteResponse, Status>>) {
+    let mut changes = reader.changes();
+    let soft = reader.tasks().soft().clone();
+    let mut said = None;
+    loop {
+        if let Some(view) = reader.site(host) {
+            let now = (view.diagnosis.verdict, view.diagnosis.scopes.clone());
+            if said.as_ref() != Some(&now) {
+                said = Some(now);
+                if sender.send(Ok(WatchSiteResponse { site: Some(to_wire(&view)) })).await.is_err() {
+                    return;
+                }
+            }
+        }
+        tokio::select! {
+            next = changes.changed() => if next.is_err() { return },
+            () = sender.closed() => return,
+            () = soft.cancelled() => return,
+        }
+    }
+}
