@@ -63,7 +63,8 @@ impl Names {
             .iter()
             .map(|zone| {
                 let config = servers(&[zone.addr], settings);
-                Ok((zone.clone(), Asked::new(OWN_RESOLVER.into(), config, settings)?))
+                let name = zone.name.clone().unwrap_or_else(|| OWN_RESOLVER.into());
+                Ok((zone.clone(), Asked::new(name, config, settings)?))
             })
             .collect::<Result<Vec<_>, ProberError>>()?;
         zones.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.zone.as_str().len()));

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use parallax_model::{Host, Port};
 use thiserror::Error;
@@ -14,6 +15,8 @@ mod tests;
 
 /// Most addresses one `--resolve` rule may give.
 pub(crate) const MAX_RULE_ADDRESSES: usize = parallax_model::MAX_ADDRESSES;
+/// Longest name a zone's resolver may be called by in results, in bytes.
+const MAX_RESOLVER_NAME: usize = 32;
 
 /// Why a text is not a rule; the sentence shows the right form.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -29,7 +32,9 @@ pub enum RuleError {
     )]
     ConnectTo(String),
     /// Not a zone's resolver.
-    #[error("{0:?} is not ZONE=ADDRESS:PORT, for example demo.example=127.0.0.1:5353")]
+    #[error(
+        "{0:?} is not ZONE=ADDRESS:PORT or ZONE=ADDRESS:PORT,NAME, for example demo.example=127.0.0.1:5353"
+    )]
     Zone(String),
 }
 
@@ -149,6 +154,8 @@ pub struct ZoneResolver {
     pub zone: Host,
     /// Where its server listens.
     pub addr: SocketAddr,
+    /// What results call it; unset, it is called as the agent's own resolver is.
+    pub name: Option<Arc<str>>,
 }
 
 impl ZoneResolver {
@@ -166,13 +173,22 @@ impl FromStr for ZoneResolver {
         let wrong = || RuleError::Zone(shown(text));
         let (zone, addr) = text.split_once('=').ok_or_else(wrong)?;
         let zone = parse_host(zone).filter(|zone| zone.ip().is_none()).ok_or_else(wrong)?;
-        Ok(Self { zone, addr: addr.parse().map_err(|_| wrong())? })
+        let (addr, name) = addr.split_once(',').map_or((addr, None), |(addr, name)| (addr, Some(name)));
+        let sayable = |n: &str| {
+            (1..=MAX_RESOLVER_NAME).contains(&n.len())
+                && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        if !name.is_none_or(sayable) {
+            return Err(wrong());
+        }
+        Ok(Self { zone, addr: addr.parse().map_err(|_| wrong())?, name: name.map(Into::into) })
     }
 }
 
 impl fmt::Display for ZoneResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.zone, self.addr)
+        write!(f, "{}={}", self.zone, self.addr)?;
+        self.name.as_ref().map_or(Ok(()), |name| write!(f, ",{name}"))
     }
 }
 

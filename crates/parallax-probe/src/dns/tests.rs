@@ -51,7 +51,7 @@ async fn failures_are_told_apart() {
 #[tokio::test]
 async fn names_of_a_zone_are_asked_there() {
     let server = Server::new().await;
-    let zone = ZoneResolver { zone: ZONE.parse().expect("a zone"), addr: server.addr };
+    let zone = ZoneResolver { zone: ZONE.parse().expect("a zone"), addr: server.addr, name: None };
     let names = Names::new(&ProberSettings { zones: vec![zone], ..settings() }).expect("resolvers");
     let facts = names.ask(&host("both"), Some(Family::V4)).await.expect("addresses");
     assert_eq!((facts.addresses.len(), facts.resolver.as_deref()), (1, Some("isp")));

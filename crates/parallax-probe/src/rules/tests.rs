@@ -24,7 +24,9 @@ fn rules_survive_their_own_text() {
     ] {
         assert_eq!(text.parse::<ConnectTo>().expect(text).to_string(), text);
     }
-    for text in ["demo.example=127.0.0.1:5353", "demo.example=[::1]:53"] {
+    for text in
+        ["demo.example=127.0.0.1:5353", "demo.example=[::1]:53", "demo.example=127.0.0.1:5353,public-one"]
+    {
         assert_eq!(text.parse::<ZoneResolver>().expect(text).to_string(), text);
     }
 }
@@ -54,7 +56,14 @@ fn texts_that_are_no_rules_are_refused_with_the_right_form() {
         let told = text.parse::<ConnectTo>().expect_err(text).to_string();
         assert!(told.contains("HOST1:PORT1:HOST2:PORT2"), "{told}");
     }
-    for text in ["", "demo.example", "demo.example=127.0.0.1", "=127.0.0.1:53", "127.0.0.1=127.0.0.1:53"] {
+    for text in [
+        "",
+        "demo.example",
+        "demo.example=127.0.0.1",
+        "=127.0.0.1:53",
+        "127.0.0.1=127.0.0.1:53",
+        "demo.example=127.0.0.1:53,",
+    ] {
         let told = text.parse::<ZoneResolver>().expect_err(text).to_string();
         assert!(told.contains("ZONE=ADDRESS:PORT"), "{told}");
     }
