@@ -1,0 +1,334 @@
+//! The journal: every result that was acked, in batches as they came, until it is pruned.
+//!
+//! An agent sends the results of an epoch in the order of their seqs, and after every reconnect goes back to what was not acked. So
+//! one number per epoch, the last seq kept, tells what is new: everything above it. A batch that begins further above is what an
+//! agent sends whose spool overflowed; what it skips will never come and is counted as missing.
+
+use bytes::Bytes;
+use parallax_model::{AgentId, Epoch, Seq, UnixMicros};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
+
+use crate::writer::{Mark, Writing};
+use crate::{Store, StoreError, rows};
+
+/// How many batches a page of the journal holds at most.
+pub const PAGE_BATCHES: u32 = 256;
+/// A page of the journal ends when its batches reach this many bytes.
+pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Results of one epoch with consecutive seqs, as they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalBatch {
+    /// Whose.
+    pub agent: AgentId,
+    /// Of which life of its spool.
+    pub epoch: Epoch,
+    /// Seq of the first result.
+    pub first_seq: Seq,
+    /// How many results `columns` holds.
+    pub count: u32,
+    /// When they came.
+    pub received_at: UnixMicros,
+    /// The encoded `ResultColumns`; not looked into.
+    pub columns: Bytes,
+}
+
+impl JournalBatch {
+    /// Seq of the last result; `None` for a batch that cannot be kept.
+    fn last_seq(&self) -> Option<u64> {
+        let last = self.first_seq.0.checked_add(u64::from(self.count.checked_sub(1)?))?;
+        (self.first_seq.0 > 0 && i64::try_from(last).is_ok()).then_some(last)
+    }
+
+    fn checksum(&self, skip: u32) -> u32 {
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(self.agent.as_str().as_bytes());
+        checksum.update(&self.epoch.0.to_le_bytes());
+        checksum.update(&self.first_seq.0.to_le_bytes());
+        checksum.update(&self.count.to_le_bytes());
+        checksum.update(&skip.to_le_bytes());
+        checksum.update(&self.received_at.0.to_le_bytes());
+        checksum.update(&self.columns);
+        checksum.finalize()
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// How many of its leading results were kept before: all of them for a duplicate, of which nothing is kept again.
+    pub skip: u32,
+    /// Every result of the epoch up to here is on disk, or was dropped by the agent before it was sent: what to ack.
+    pub through: Seq,
+    /// How many results between the last one kept and this batch never came.
+    pub missing: u64,
+}
+
+/// A batch that was kept, with what of it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// The batch as it came.
+    pub batch: JournalBatch,
+    /// How many of its leading results an earlier batch has.
+    pub skip: u32,
+}
+
+/// A stretch of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JournalPage {
+    /// In the order they were kept.
+    pub entries: Vec<JournalEntry>,
+    /// How many batches were left out because their checksum is wrong or they cannot be read.
+    pub damaged: u32,
+}
+
+/// Reads the journal page by page, up to what was kept when the reader was made.
+#[derive(Debug)]
+pub struct JournalReader {
+    store: Store,
+    next: i64,
+    last: i64,
+}
+
+impl JournalReader {
+    /// The next page; `None` after the last one. At most [`PAGE_BATCHES`] batches and, but for the last batch, [`PAGE_BYTES`].
+    pub async fn next_page(&mut self) -> Result<Option<JournalPage>, StoreError> {
+        if self.next > self.last {
+            return Ok(None);
+        }
+        let (from, to) = (self.next, self.last);
+        let (page, next) = self.store.read("read journal", move |c| page(c, from, to)).await?;
+        self.next = next;
+        self.store.count_damaged(page.damaged);
+        Ok(Some(page))
+    }
+}
+
+impl Store {
+    /// Keeps a batch. Answers once it is on disk; a batch that is known already is answered the same way and changes nothing.
+    pub async fn append(&self, batch: JournalBatch) -> Result<Appended, StoreError> {
+        let Some(last) = batch.last_seq() else {
+            let JournalBatch { agent, first_seq, count, .. } = batch;
+            return Err(StoreError::BatchRange { agent, first_seq, count });
+        };
+        self.write("append to journal", move |w| append(w, &batch, last)).await
+    }
+
+    /// The last seq of the epoch that is on disk; `Seq(0)` when nothing is.
+    pub async fn acked_through(&self, agent: &AgentId, epoch: Epoch) -> Result<Seq, StoreError> {
+        let agent = agent.clone();
+        let mark = self.read("read mark", move |c| read_mark(c, &agent, epoch)).await?;
+        Ok(Seq(mark.unwrap_or_default().through))
+    }
+
+    /// How many results of the epoch never came.
+    pub async fn missing(&self, agent: &AgentId, epoch: Epoch) -> Result<u64, StoreError> {
+        let agent = agent.clone();
+        let mark = self.read("read mark", move |c| read_mark(c, &agent, epoch)).await?;
+        Ok(mark.unwrap_or_default().missing)
+    }
+
+    /// A reader of everything that came at `since` or later, to build the windows anew at start.
+    pub async fn journal_since(&self, since: UnixMicros) -> Result<JournalReader, StoreError> {
+        let bounds = self.read("read journal", move |c| {
+            let sql = "SELECT min(id), max(id) FROM journal WHERE received_at >= ?1";
+            c.prepare_cached(sql)?.query_row([since.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        });
+        let (first, last): (Option<i64>, Option<i64>) = bounds.await?;
+        Ok(JournalReader { store: self.clone(), next: first.unwrap_or(1), last: last.unwrap_or(0) })
+    }
+
+    /// How many results were ever kept, pruned ones included, each counted once.
+    pub async fn journal_count_results(&self) -> Result<u64, StoreError> {
+        self.read("count results", |c| {
+            let sql = "SELECT coalesce(sum(results), 0) FROM marks";
+            c.prepare_cached(sql)?.query_row([], |row| rows::unsigned(row, 0))
+        })
+        .await
+    }
+
+    /// The batches of one epoch in the order of their seqs, all at once and by a walk through the whole journal: for tests and
+    /// for looking into one agent.
+    pub async fn journal_batches_of(
+        &self,
+        agent: &AgentId,
+        epoch: Epoch,
+    ) -> Result<Vec<JournalEntry>, StoreError> {
+        let agent = agent.clone();
+        let (entries, damaged) = self.read("read journal", move |c| batches_of(c, &agent, epoch)).await?;
+        self.count_damaged(damaged);
+        Ok(entries)
+    }
+}
+
+fn append(writing: &mut Writing<'_>, batch: &JournalBatch, last: u64) -> rusqlite::Result<Appended> {
+    let key = (batch.agent.clone(), batch.epoch.0);
+    let known = match writing.marks.get(&key) {
+        Some(mark) => *mark,
+        None => read_mark(writing.connection, &batch.agent, batch.epoch)?.unwrap_or_default(),
+    };
+    if last <= known.through {
+        writing.marks.insert(key, known);
+        return Ok(Appended { skip: batch.count, through: Seq(known.through), missing: 0 });
+    }
+    let expected = known.through + 1;
+    let missing = batch.first_seq.0.saturating_sub(expected);
+    // Below `count`, because `last` is above the mark.
+    let skip = u32::try_from(expected.saturating_sub(batch.first_seq.0)).unwrap_or(batch.count);
+    let mark = Mark {
+        through: last,
+        missing: known.missing.saturating_add(missing),
+        results: known.results + u64::from(batch.count - skip),
+    };
+    insert(writing.connection, batch, skip)?;
+    write_mark(writing.connection, batch, mark)?;
+    *writing.bytes += batch.columns.len() as u64;
+    writing.marks.insert(key, mark);
+    Ok(Appended { skip, through: Seq(last), missing })
+}
+
+fn insert(connection: &Connection, batch: &JournalBatch, skip: u32) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO journal (agent, epoch, first_seq, count, skip, received_at, checksum, columns)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    connection.prepare_cached(sql)?.execute((
+        batch.agent.as_str(),
+        batch.epoch.0.cast_signed(),
+        batch.first_seq.0.cast_signed(),
+        batch.count,
+        skip,
+        batch.received_at.0,
+        batch.checksum(skip),
+        batch.columns.as_ref(),
+    ))?;
+    Ok(())
+}
+
+fn write_mark(connection: &Connection, batch: &JournalBatch, mark: Mark) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO marks (agent, epoch, through, missing, results, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (agent, epoch) DO UPDATE SET through = excluded.through, missing = excluded.missing,
+        results = excluded.results, updated_at = excluded.updated_at";
+    connection.prepare_cached(sql)?.execute((
+        batch.agent.as_str(),
+        batch.epoch.0.cast_signed(),
+        mark.through.cast_signed(),
+        mark.missing.cast_signed(),
+        mark.results.cast_signed(),
+        batch.received_at.0,
+    ))?;
+    Ok(())
+}
+
+fn read_mark(connection: &Connection, agent: &AgentId, epoch: Epoch) -> rusqlite::Result<Option<Mark>> {
+    let sql = "SELECT through, missing, results FROM marks WHERE agent = ?1 AND epoch = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mark = statement.query_row((agent.as_str(), epoch.0.cast_signed()), |row| {
+        Ok(Mark {
+            through: rows::unsigned(row, 0)?,
+            missing: rows::unsigned(row, 1)?,
+            results: rows::unsigned(row, 2)?,
+        })
+    });
+    mark.optional()
+}
+
+const ENTRY_COLUMNS: &str = "agent, epoch, first_seq, count, skip, received_at, checksum, columns, id";
+
+/// A page of batches with ids from `from` to `to`, and the id the next one begins with.
+fn page(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(JournalPage, i64)> {
+    match whole_page(connection, from, to) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            tracing::warn!(journal.id = from, error = %error, "damaged part of the journal: reading around it");
+            page_around_damage(connection, from, to)
+        }
+        other => other,
+    }
+}
+
+fn whole_page(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(JournalPage, i64)> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query((from, to, PAGE_BATCHES))?;
+    let mut page = JournalPage::default();
+    let (mut next, mut batches, mut bytes) = (to + 1, 0, 0);
+    while let Some(row) = found.next()? {
+        let id: i64 = row.get(8)?;
+        match entry(row) {
+            Some(entry) => {
+                bytes += entry.batch.columns.len();
+                page.entries.push(entry);
+            }
+            None => page.damaged += 1,
+        }
+        batches += 1;
+        if batches == PAGE_BATCHES || bytes >= PAGE_BYTES {
+            next = id + 1;
+            break;
+        }
+    }
+    Ok((page, next))
+}
+
+/// A walk along the rows ends where the database's tree is damaged, but single rows beyond can be asked for by their ids.
+fn page_around_damage(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(JournalPage, i64)> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut page = JournalPage::default();
+    let last = to.min(from.saturating_add(i64::from(PAGE_BATCHES) - 1));
+    for id in from..=last {
+        match statement.query_row([id], |row| Ok(entry(row))).optional() {
+            Ok(Some(Some(entry))) => page.entries.push(entry),
+            Ok(None) => {}
+            Ok(Some(None)) | Err(_) => page.damaged += 1,
+        }
+    }
+    Ok((page, last + 1))
+}
+
+fn batches_of(
+    connection: &Connection,
+    agent: &AgentId,
+    epoch: Epoch,
+) -> rusqlite::Result<(Vec<JournalEntry>, u32)> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE agent = ?1 AND epoch = ?2 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query((agent.as_str(), epoch.0.cast_signed()))?;
+    // The mark only rises, so the order of the commits is that of the seqs.
+    let (mut entries, mut damaged) = (Vec::new(), 0);
+    while let Some(row) = found.next()? {
+        match entry(row) {
+            Some(entry) => entries.push(entry),
+            None => damaged += 1,
+        }
+    }
+    Ok((entries, damaged))
+}
+
+/// The row as a batch; `None`, and a warning, when it is not what was written.
+fn entry(row: &Row<'_>) -> Option<JournalEntry> {
+    let read = || -> rusqlite::Result<(JournalEntry, u32)> {
+        let batch = JournalBatch {
+            agent: rows::text(row, 0)?,
+            epoch: Epoch(rows::unsigned(row, 1)?),
+            first_seq: Seq(rows::unsigned(row, 2)?),
+            count: row.get(3)?,
+            received_at: rows::time(row, 5)?,
+            columns: Bytes::from(row.get::<_, Vec<u8>>(7)?),
+        };
+        Ok((JournalEntry { batch, skip: row.get(4)? }, row.get(6)?))
+    };
+    let id = row.get::<_, i64>(8).unwrap_or(0);
+    match read() {
+        Ok((entry, checksum)) if entry.batch.checksum(entry.skip) == checksum => Some(entry),
+        Ok((entry, _)) => {
+            tracing::warn!(journal.id = id, agent = %entry.batch.agent, "damaged batch left out: wrong checksum");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(journal.id = id, error = %error, "damaged batch left out: unreadable");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

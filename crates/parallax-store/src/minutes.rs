@@ -1,0 +1,68 @@
+//! One-minute rollups: what a site's history is drawn from, so that no page scans raw results.
+
+use parallax_model::{Host, Micros, UnixMicros};
+
+use crate::{Store, StoreError, rows};
+
+/// One minute of one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinuteRow {
+    /// Whose.
+    pub site: Host,
+    /// The minute's start.
+    pub minute: UnixMicros,
+    /// How many results it has.
+    pub results: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// Median time to the first byte of those that were ok.
+    pub first_byte: Option<Micros>,
+}
+
+impl Store {
+    /// Adds to minutes, all in one commit. Counts are added to what is there; `first_byte` replaces what is there unless it is
+    /// `None`, for medians do not add: with several calls for one minute the last one's median stands for all.
+    pub async fn add_minutes(&self, minutes: Vec<MinuteRow>) -> Result<(), StoreError> {
+        self.write("add minutes", move |w| {
+            let sql = "INSERT INTO minutes (site, minute, results, failures, first_byte) VALUES (?1, ?2, ?3, ?4, ?5)
+                ON CONFLICT (site, minute) DO UPDATE SET results = results + excluded.results,
+                failures = failures + excluded.failures, first_byte = coalesce(excluded.first_byte, first_byte)";
+            let mut statement = w.connection.prepare_cached(sql)?;
+            for m in &minutes {
+                let first_byte = m.first_byte.map(|us| us.0);
+                statement.execute((m.site.as_str(), m.minute.0, m.results, m.failures, first_byte))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// A site's minutes from `since` on and before `until`, oldest first, those without results left out.
+    pub async fn minutes(
+        &self,
+        site: &Host,
+        since: UnixMicros,
+        until: UnixMicros,
+    ) -> Result<Vec<MinuteRow>, StoreError> {
+        let site = site.clone();
+        self.read("read minutes", move |c| {
+            let sql = "SELECT minute, results, failures, first_byte FROM minutes
+                WHERE site = ?1 AND minute >= ?2 AND minute < ?3 ORDER BY minute";
+            let mut statement = c.prepare_cached(sql)?;
+            let minutes = statement.query_map((site.as_str(), since.0, until.0), |row| {
+                Ok(MinuteRow {
+                    site: site.clone(),
+                    minute: rows::time(row, 0)?,
+                    results: row.get(1)?,
+                    failures: row.get(2)?,
+                    first_byte: row.get::<_, Option<u32>>(3)?.map(Micros),
+                })
+            })?;
+            minutes.collect()
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests;
