@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_bus::Published;
-use parallax_diagnose::Subject;
+use parallax_diagnose::{Subject, World};
 use parallax_model::{Diagnosis, Host, Incident, IncidentId, ReportCounts, Target, UnixMicros, Verdict};
 
 use crate::course::{Course, is_bad};
 use crate::minutes::{Minute, Minutes};
 use crate::read::SiteView;
-use crate::window::Window;
+use crate::window::{Connected, Window};
 
 /// Sites that only checks made known are forgotten after this time without a result.
 const UNWATCHED_KEPT: Duration = Duration::from_hours(24);
@@ -118,6 +118,7 @@ impl Board {
         &mut self,
         now: UnixMicros,
         reports: &BTreeMap<Host, ReportCounts>,
+        connected: &Connected,
         mut new_id: impl FnMut() -> IncidentId,
     ) -> Changes {
         let mut changes = Changes::default();
@@ -130,7 +131,8 @@ impl Board {
             entry.found_at = now;
             changes.evaluated += 1;
             let counts = reports.get(&target.host).copied().unwrap_or_default();
-            let found = find(entry, target, now, counts);
+            let world = entry.window.world(now, counts, connected);
+            let found = find(entry, target, &world);
             entry.window.settle(found.verdict == Verdict::Up);
             let before = entry.course.said().map(|d| (d.verdict, d.scopes.clone()));
             let patience = entry.window.interval().map_or(RECOVER_UNWATCHED, |i| i * RECOVER_INTERVALS);
@@ -196,12 +198,12 @@ impl Board {
 
 /// What is found out about a target now. An empty window says nothing new about an unwatched site: what was said stays, with its
 /// age beside it.
-fn find(entry: &Entry, target: &Target, now: UnixMicros, reports: ReportCounts) -> Diagnosis {
+fn find(entry: &Entry, target: &Target, world: &World) -> Diagnosis {
     if let (true, None, Some(said)) = (entry.window.is_empty(), entry.window.interval(), entry.course.said())
     {
         return said.clone();
     }
-    parallax_diagnose::diagnose(&entry.window.world(now, reports), Subject { host: Some(&target.host) })
+    parallax_diagnose::diagnose(world, Subject { host: Some(&target.host) })
 }
 
 #[cfg(test)]
@@ -240,7 +242,7 @@ mod tests {
             for published in round(502, now) {
                 board.add(&published, true);
             }
-            let changes = board.evaluate(now, &none, || IncidentId(1));
+            let changes = board.evaluate(now, &none, &[], || IncidentId(1));
             said.extend(changes.said.iter().map(|(_, d, _)| (s, d.verdict, d.scopes.clone())));
         }
         let scope = parallax_model::Scope { asn: Some(Asn(2)), ..Default::default() };
@@ -260,7 +262,7 @@ mod tests {
         let mut board = Board::default();
         let target: Target = "https://example.com/".parse().expect("canonical");
         board.watch(&target, Duration::from_secs(10), UnixMicros(0));
-        board.evaluate(UnixMicros(0), &BTreeMap::new(), || IncidentId(1));
+        board.evaluate(UnixMicros(0), &BTreeMap::new(), &[], || IncidentId(1));
         let views = board.views(UnixMicros(0), &BTreeMap::new());
         assert_eq!(views.get(&target.host).map(|v| v.diagnosis.verdict), Some(Verdict::Unknown));
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parallax_diagnose::{Subject, World};
-use parallax_model::{AgentId, CheckId, Diagnosis, ProbeResult, Target, UnixMicros, Vantage};
+use parallax_model::{AgentId, CheckId, Diagnosis, ProbeResult, Target, UnixMicros, Vantage, Verdict};
 use parallax_proto::v1::agent::{ProbeNow, SessionResponse, session_response::Message};
 use parallax_runtime::{Clock, Tasks};
 use rand::Rng as _;
@@ -295,7 +295,11 @@ impl Run {
         let row =
             CheckRow { agent, vantage: vantage.as_ref().clone(), result: result.as_ref().clone(), after };
         self.checks.emit(self.id, CheckEvent::Row(Box::new(row)));
-        let found = parallax_diagnose::diagnose(&self.world, Subject { host: Some(&self.target.host) });
+        let mut found = parallax_diagnose::diagnose(&self.world, Subject { host: Some(&self.target.host) });
+        if found.verdict == Verdict::Up && self.answered < self.panel.len() {
+            // Probes that fail answer later than those that work: they try again first.
+            found.sentence = format!("{} looks up so far", self.target.host);
+        }
         self.say(found);
     }
 

@@ -5,7 +5,8 @@
 //!
 //! Rules
 //! 1. What differs from what is said is first a candidate. It is said when it was found twice, [`CONFIRM`] apart, or at once when
-//!    nothing was said before, or when it is very sure ([`SURE`]) and not a recovery.
+//!    nothing could be told before, or when it is very sure ([`SURE`]) and not a recovery. A first "up" waits [`FIRST_UP`]: probes
+//!    that work answer at once, those that fail try again first.
 //! 2. A recovery (something bad → up) is said when it was found for `recover_after` without a break.
 //! 3. An incident opens when something bad is said, gets a step whenever verdict or scopes change, and closes when up is said.
 //! 4. Not knowing ends nothing: an incident stays open while nothing can be told.
@@ -17,6 +18,8 @@ use parallax_model::{Diagnosis, Host, Incident, IncidentId, IncidentStep, Scope,
 
 /// How far apart two findings of the same must be to be said (diagnosis.md 5.10).
 pub(crate) const CONFIRM: Duration = Duration::from_secs(20);
+/// How long a first "up" waits for failing probes to answer: their retry comes after 1–2 s, beacons after that.
+pub(crate) const FIRST_UP: Duration = Duration::from_secs(5);
 /// From this confidence on something bad is said at once.
 pub(crate) const SURE: f64 = 0.99;
 /// A new outbreak within this time of the last close is the same incident.
@@ -89,26 +92,27 @@ impl Course {
         recover_after: Duration,
         new_id: impl FnOnce() -> IncidentId,
     ) -> Option<Incident> {
-        let Some(said) = &mut self.said else {
-            return self.say(found, now, now, new_id);
-        };
-        if same(said, &found) {
+        if let Some(said) = self.said.as_mut().filter(|said| same(said, &found)) {
             // The same verdict with fresh counts and sentences.
             *said = found;
             self.candidate = None;
             return None;
         }
-        let recovery = is_bad(said.verdict) && found.verdict == Verdict::Up;
-        let patience = if recovery { recover_after } else { CONFIRM };
-        let from_nothing = said.verdict == Verdict::Unknown;
-        let at_once = !recovery
-            && (from_nothing || found.confidence.get() >= SURE && found.verdict != Verdict::Unknown);
+        let before = self.said.as_ref().map_or(Verdict::Unknown, |said| said.verdict);
+        let from_nothing = before == Verdict::Unknown;
+        let patience = match found.verdict {
+            Verdict::Unknown if self.said.is_none() => Duration::ZERO,
+            Verdict::Up if is_bad(before) || self.open_incident().is_some() => recover_after,
+            Verdict::Up if from_nothing => FIRST_UP,
+            bad if is_bad(bad) && (from_nothing || found.confidence.get() >= SURE) => Duration::ZERO,
+            Verdict::Blocked if from_nothing => Duration::ZERO,
+            _ => CONFIRM,
+        };
         let first_at = match &self.candidate {
-            // A recovery must last whatever it is compared with; anything else must be found twice the same.
-            Some(c) if same(&c.diagnosis, &found) => c.first_at,
+            Some(candidate) if same(&candidate.diagnosis, &found) => candidate.first_at,
             _ => now,
         };
-        if at_once || now.since(first_at) >= u64::try_from(patience.as_micros()).unwrap_or(u64::MAX) {
+        if now.since(first_at) >= u64::try_from(patience.as_micros()).unwrap_or(u64::MAX) {
             return self.say(found, now, first_at, new_id);
         }
         self.candidate = Some(Candidate { diagnosis: found, first_at });
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_finding_is_said_at_once() {
+    fn a_first_outage_is_said_at_once() {
         let (course, changes) = play(&[(0, Verdict::Partial, 0.9, Some(1))]);
         assert_eq!(course.said().map(|d| d.verdict), Some(Verdict::Partial));
         assert_eq!(changes, [(0, false, 1)]);
@@ -216,16 +220,26 @@ mod tests {
 
     #[test]
     fn an_unsure_change_waits_and_a_sure_one_does_not() {
-        let up = (0, Verdict::Up, 0.95, None);
-        let (course, changes) =
-            play(&[up, (5, Verdict::Partial, 0.9, Some(1)), (10, Verdict::Up, 0.95, None)]);
+        let up = [(-5, Verdict::Up, 0.95, None), (0, Verdict::Up, 0.95, None)];
+        let after_up = |events: &[(i64, Verdict, f64, Option<u32>)]| play(&[&up, events].concat());
+        let unsure = (5, Verdict::Partial, 0.9, Some(1));
+        let (course, changes) = after_up(&[unsure, (10, Verdict::Up, 0.95, None)]);
         assert_eq!((course.said().map(|d| d.verdict), changes.len()), (Some(Verdict::Up), 0));
-        let (_, changes) =
-            play(&[up, (5, Verdict::Partial, 0.9, Some(1)), (25, Verdict::Partial, 0.9, Some(1))]);
+        let (_, changes) = after_up(&[unsure, (25, Verdict::Partial, 0.9, Some(1))]);
         assert_eq!(changes, [(25, false, 1)]);
-        let (course, changes) = play(&[up, (5, Verdict::Down, 0.995, None)]);
+        let (course, changes) = after_up(&[(5, Verdict::Down, 0.995, None)]);
         assert_eq!(changes, [(5, false, 1)]);
         assert_eq!(course.since(), UnixMicros(0).plus_secs(5));
+    }
+
+    #[test]
+    fn a_first_up_waits_for_those_who_fail_late() {
+        let (course, _) = play(&[(0, Verdict::Up, 1.0, None)]);
+        assert_eq!(course.said(), None);
+        let (course, changes) = play(&[(0, Verdict::Up, 1.0, None), (2, Verdict::Partial, 0.9, Some(1))]);
+        assert_eq!((course.said().map(|d| d.verdict), changes.len()), (Some(Verdict::Partial), 1));
+        let (course, _) = play(&[(0, Verdict::Up, 1.0, None), (5, Verdict::Up, 1.0, None)]);
+        assert_eq!(course.said().map(|d| d.verdict), Some(Verdict::Up));
     }
 
     #[test]
@@ -250,9 +264,10 @@ mod tests {
             (10, Verdict::Unknown, 0.0, None),
             (40, Verdict::Unknown, 0.0, None),
             (50, Verdict::Up, 0.9, None),
-            (60, Verdict::Down, 0.99, None),
+            (80, Verdict::Up, 0.9, None),
+            (90, Verdict::Down, 0.99, None),
         ]);
-        assert_eq!(changes, [(0, false, 1), (50, true, 2), (60, false, 3)]);
+        assert_eq!(changes, [(0, false, 1), (80, true, 2), (90, false, 3)]);
         assert_eq!(course.open_incident().map(|i| i.id), Some(IncidentId(1)));
     }
 

@@ -155,7 +155,8 @@ impl Evaluation {
         let now = self.core.now();
         let reports = self.core.report_counts();
         let core = Arc::clone(&self.core);
-        let changes = self.board.evaluate(now, &reports, || core.incident_id());
+        let connected = self.core.sessions.online();
+        let changes = self.board.evaluate(now, &reports, &connected, || core.incident_id());
         if changes.evaluated == 0 {
             return;
         }

@@ -27,6 +27,9 @@ const BASELINE_MEMORY: f64 = 2_000.0;
 /// How many times to the first byte the usual one is the median of.
 const USUAL_SAMPLES: usize = 15;
 
+/// Agents that are connected, with their places.
+pub(crate) type Connected = [(AgentId, Arc<Vantage>)];
+
 /// One result in a window.
 #[derive(Debug, Clone)]
 struct Seen {
@@ -161,9 +164,15 @@ impl Window {
         self.tracks.values_mut().for_each(|t| t.settle(up));
     }
 
-    /// What diagnosis is asked about.
-    pub(crate) fn world(&self, now: UnixMicros, reports: ReportCounts) -> World {
+    /// What diagnosis is asked about. Of a watched target every connected agent was asked; those who have not answered are named
+    /// in the world without results.
+    pub(crate) fn world(&self, now: UnixMicros, reports: ReportCounts, connected: &Connected) -> World {
         let mut world = World::default();
+        let silent = |agent: &AgentId| self.tracks.get(agent).is_none_or(|t| t.recent.is_empty());
+        if self.interval.is_some() {
+            let asked = connected.iter().filter(|(agent, _)| silent(agent));
+            world.agents.extend(asked.map(|(agent, vantage)| world_agent(agent, vantage)));
+        }
         for (agent, track) in self.tracks.iter().filter(|(_, t)| !t.recent.is_empty()) {
             let mut known = world_agent(agent, &track.vantage);
             known.fail_rate = Some(track.fail_rate());
@@ -281,7 +290,7 @@ pub(crate) mod tests {
         for s in 0..5 {
             window.add(agent.clone(), &vantage, UnixMicros(0).plus_secs(s), result(200));
         }
-        let world = window.world(UnixMicros(0).plus_secs(5), ReportCounts::default());
+        let world = window.world(UnixMicros(0).plus_secs(5), ReportCounts::default(), &[]);
         let ages: Vec<_> = world.results.iter().filter_map(|r| r.age_ms).collect();
         assert_eq!(ages, [3_000, 2_000, 1_000]);
     }
@@ -293,13 +302,13 @@ pub(crate) mod tests {
         assert!(!window.expire(UnixMicros(0).plus_secs(120)));
         assert!(window.expire(UnixMicros(0).plus_secs(121)));
         assert!(window.is_empty());
-        assert_eq!(window.world(UnixMicros(0).plus_secs(121), ReportCounts::default()).agents, []);
+        assert_eq!(window.world(UnixMicros(0).plus_secs(121), ReportCounts::default(), &[]).agents, []);
     }
 
     #[test]
     fn only_results_of_good_times_make_the_baseline() {
         let (mut window, agent, vantage) = window();
-        let rate = |w: &Window| w.world(UnixMicros(0), ReportCounts::default()).agents[0].fail_rate;
+        let rate = |w: &Window| w.world(UnixMicros(0), ReportCounts::default(), &[]).agents[0].fail_rate;
         window.add(agent.clone(), &vantage, UnixMicros(0), result(502));
         window.settle(false);
         assert_eq!(rate(&window), Some(0.02));

@@ -138,6 +138,11 @@ pub(crate) fn open(door: Door, tasks: &Tasks) {
         loop {
             match door.listener.accept().await {
                 Ok((stream, peer)) => {
+                    // Without it an answer in two writes waits 40 ms for the visitor's delayed ACK, and looks like a slow site.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a visitor is gone already");
+                        continue;
+                    }
                     let Some(room) = owner.connection().await else { return };
                     let (tls, script, inner) = (door.tls.clone(), Arc::clone(&door.script), owner.clone());
                     owner.spawn(async move {

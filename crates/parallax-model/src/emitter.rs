@@ -70,7 +70,7 @@ pub struct Emitter {
     pub name: Arc<str>,
     /// Where it stands.
     pub layer: Layer,
-    /// Which of its points of presence answered.
+    /// The point of presence the answer came through: the writer's own, or that of the edge which passed it on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pop: Option<Pop>,
     /// Who passed the answer on without writing it, nearest to the visitor first.

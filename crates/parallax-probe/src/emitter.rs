@@ -17,7 +17,7 @@ mod proxy_status;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use parallax_model::{BlockedFailure, Confidence, Emitter, FailureKind, Layer, StatusCode};
+use parallax_model::{BlockedFailure, Confidence, Emitter, FailureKind, Layer, Pop, StatusCode};
 
 pub use self::cause::ResponseCause;
 use self::known::{Answer, Fingerprint, Fit};
@@ -68,7 +68,7 @@ pub fn emitter(status: Option<u16>, headers: &HeaderMap, body_prefix: &[u8]) -> 
     let via = passers(&fits, best.map(|(known, _)| known.name.as_str()));
     let Some((writer, fit)) = best else {
         return Explained {
-            emitter: Emitter { via, ..Emitter::unknown() },
+            emitter: Emitter { via, pop: answering_pop(None, &fits, headers), ..Emitter::unknown() },
             cause: cause::of(status, None, &page),
             confidence: Confidence::default(),
             evidence: Vec::new(),
@@ -78,7 +78,7 @@ pub fn emitter(status: Option<u16>, headers: &HeaderMap, body_prefix: &[u8]) -> 
     let emitter = Emitter {
         name: writer.name.as_str().into(),
         layer: fit.layer(writer, status),
-        pop: writer.pop(headers),
+        pop: answering_pop(Some(writer), &fits, headers),
         via,
     };
     Explained {
@@ -118,7 +118,7 @@ fn by_proxy_status(
         emitter: Emitter {
             name,
             layer: known.map_or(Layer::Gateway, |known| known.plain_layer(answer.status)),
-            pop: known.and_then(|known| known.pop(answer.headers)),
+            pop: answering_pop(known, fits, answer.headers),
             via,
         },
         cause: cause::of_proxy_error(reason),
@@ -126,6 +126,18 @@ fn by_proxy_status(
         evidence: vec![format!("Proxy-Status: {} says {reason}", error.name)],
         kind: kind_of(answer.status, None),
     }
+}
+
+/// The point of presence the answer came through: the writer's own, else that of whoever passed it on nearest to the visitor.
+fn answering_pop(
+    writer: Option<&Fingerprint>,
+    fits: &[(&Fingerprint, Fit<'_>)],
+    headers: &HeaderMap,
+) -> Option<Pop> {
+    let mut passed: Vec<&Fingerprint> =
+        fits.iter().filter(|(_, fit)| fit.passed).map(|(known, _)| *known).collect();
+    passed.sort_by_key(|known| known.distance());
+    writer.into_iter().chain(passed).find_map(|known| known.pop(headers))
 }
 
 /// Who else left a trace, nearest to the visitor first.
