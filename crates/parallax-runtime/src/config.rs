@@ -4,10 +4,10 @@
 //! are gathered and told at once ([`ConfigErrors`]); nothing starts with a configuration that has one.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::{Figment, Provider as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,38 +55,65 @@ impl std::error::Error for ConfigErrors {}
 
 /// Reads a configuration whose defaults are `C::default()`: file (if named), environment, then `overrides` (what the command line
 /// set, as the same shape with only the set keys).
+///
+/// Each top-level key is read by itself first, so that one wrong value does not hide the next one. Variables with our prefix that
+/// are no keys of this configuration are left alone: they are other programs' options.
 pub fn load<C>(file: Option<&Path>, overrides: impl Serialize) -> Result<C, ConfigErrors>
 where
     C: Serialize + DeserializeOwned + Default + Section,
 {
     let mut errors = ConfigErrors::default();
-    let mut figment = Figment::from(Serialized::defaults(C::default()));
+    let defaults = Figment::from(Serialized::defaults(C::default()));
+    let known = keys(&defaults, &mut errors);
+    let mut given = Figment::new();
     if let Some(path) = file {
         if !path.is_file() {
-            errors.push(display(path), "there is no such file");
+            errors.push(path.display(), "there is no such file");
             return Err(errors);
         }
-        figment = figment.merge(Toml::file_exact(path));
+        given = given.merge(Toml::file_exact(path));
     }
-    figment = figment.merge(Env::prefixed(ENV_PREFIX).split("__")).merge(Serialized::defaults(overrides));
-    match figment.extract::<C>() {
+    let ours = Env::prefixed(ENV_PREFIX).split("__").filter(move |key| {
+        let top = key.as_str().split('.').next().unwrap_or_default();
+        known.iter().any(|k| k.eq_ignore_ascii_case(top))
+    });
+    given = given.merge(ours).merge(Serialized::defaults(overrides));
+    let mut good = defaults.clone();
+    for key in keys(&given, &mut errors) {
+        let Ok(value) = given.find_value(&key) else { continue };
+        match defaults.clone().merge((key.clone(), &value)).extract::<C>() {
+            Ok(_) => good = good.merge((key, value)),
+            Err(found) => tell(found, &mut errors),
+        }
+    }
+    match good.extract::<C>() {
         Ok(config) => {
             config.validate("", &mut errors);
             errors.into_result(config)
         }
         Err(found) => {
-            for error in found {
-                let key =
-                    if error.path.is_empty() { "configuration".to_owned() } else { error.path.join(".") };
-                errors.push(key, &error.kind);
-            }
+            tell(found, &mut errors);
             Err(errors)
         }
     }
 }
 
-fn display(path: &Path) -> String {
-    PathBuf::from(path).display().to_string()
+/// The top-level keys that are set. A file that is no TOML has none and is told.
+fn keys(figment: &Figment, errors: &mut ConfigErrors) -> Vec<String> {
+    match figment.data() {
+        Ok(profiles) => profiles.into_values().flat_map(figment::value::Dict::into_keys).collect(),
+        Err(found) => {
+            tell(found, errors);
+            Vec::new()
+        }
+    }
+}
+
+fn tell(found: figment::Error, errors: &mut ConfigErrors) {
+    for error in found {
+        let key = if error.path.is_empty() { "configuration".to_owned() } else { error.path.join(".") };
+        errors.push(key, &error.kind);
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +169,13 @@ mod tests {
     fn every_error_is_told_at_once() {
         let errors = from_text("port = 0\nname = ''").expect_err("two bad values");
         assert_eq!(errors.lines(), ["port: 0 cannot be listened on here", "name: must not be empty"]);
+    }
+
+    #[test]
+    fn one_wrong_value_does_not_hide_another() {
+        let errors = from_text("port = 'x'\nname = 7\nprot = 1").expect_err("three bad keys");
+        let keys: Vec<_> = errors.lines().iter().map(|l| l.split(':').next().unwrap_or_default()).collect();
+        assert_eq!(keys, ["name", "port", "prot"], "{errors}");
     }
 
     #[test]
