@@ -29,7 +29,8 @@ struct Entry {
     course: Course,
     dirty: bool,
     touched: UnixMicros,
-    found_at: UnixMicros,
+    /// What is shown of it: made when it is evaluated, shared with every reader.
+    view: Option<Arc<SiteView>>,
 }
 
 /// What an evaluation changed.
@@ -71,7 +72,7 @@ impl Board {
             course: Course::new(target.host.clone(), last.cloned()),
             dirty: false,
             touched: now,
-            found_at: now,
+            view: None,
         })
     }
 
@@ -128,7 +129,6 @@ impl Board {
                 continue;
             }
             entry.dirty = false;
-            entry.found_at = now;
             changes.evaluated += 1;
             let counts = reports.get(&target.host).copied().unwrap_or_default();
             let world = entry.window.world(now, counts, connected);
@@ -144,6 +144,7 @@ impl Board {
             if let Some(said) = after.filter(|d| before != Some((d.verdict, d.scopes.clone()))) {
                 changes.said.push((target.clone(), said.clone(), entry.course.since()));
             }
+            entry.view = view(target, entry, now, counts);
         }
         changes
     }
@@ -160,40 +161,36 @@ impl Board {
     }
 
     /// One view a host: its watched target before an unwatched one, what is touched later before what is touched earlier.
-    pub(crate) fn views(
-        &self,
-        now: UnixMicros,
-        reports: &BTreeMap<Host, ReportCounts>,
-    ) -> BTreeMap<Host, Arc<SiteView>> {
-        let mut chosen: BTreeMap<&Host, (&Target, &Entry)> = BTreeMap::new();
-        for (target, entry) in &self.entries {
-            let weight = |e: &Entry| (e.window.interval().is_some(), e.touched);
-            let better = chosen.get(&target.host).is_none_or(|(_, other)| weight(entry) > weight(other));
-            if better {
-                chosen.insert(&target.host, (target, entry));
+    pub(crate) fn views(&self) -> BTreeMap<Host, Arc<SiteView>> {
+        let weight = |e: &Entry| (e.window.interval().is_some(), e.touched);
+        let mut chosen: BTreeMap<&Host, &Entry> = BTreeMap::new();
+        for (target, entry) in self.entries.iter().filter(|(_, e)| e.view.is_some()) {
+            if chosen.get(&target.host).is_none_or(|other| weight(entry) > weight(other)) {
+                chosen.insert(&target.host, entry);
             }
         }
-        let view = |(host, (target, entry)): (&Host, (&Target, &Entry))| {
-            let diagnosis = entry.course.said().cloned()?;
-            let incident = entry
-                .course
-                .open_incident()
-                .filter(|_| is_bad(diagnosis.verdict) || diagnosis.verdict == Verdict::Unknown);
-            let view = SiteView {
-                host: host.clone(),
-                target: target.clone(),
-                incident: incident.cloned(),
-                diagnosis,
-                at: entry.found_at,
-                since: entry.course.since(),
-                rows: entry.window.rows(now),
-                reports: reports.get(host).copied().unwrap_or_default(),
-                interval: entry.window.interval(),
-            };
-            Some((host.clone(), Arc::new(view)))
-        };
-        chosen.into_iter().filter_map(view).collect()
+        chosen
+            .into_iter()
+            .filter_map(|(host, e)| Some((host.clone(), Arc::clone(e.view.as_ref()?))))
+            .collect()
     }
+}
+
+/// What is shown of a target; nothing until something is said.
+fn view(target: &Target, entry: &Entry, now: UnixMicros, reports: ReportCounts) -> Option<Arc<SiteView>> {
+    let diagnosis = entry.course.said().cloned()?;
+    let lasts = is_bad(diagnosis.verdict) || diagnosis.verdict == Verdict::Unknown;
+    Some(Arc::new(SiteView {
+        host: target.host.clone(),
+        target: target.clone(),
+        incident: entry.course.open_incident().filter(|_| lasts).cloned(),
+        diagnosis,
+        at: now,
+        since: entry.course.since(),
+        rows: entry.window.rows(now),
+        reports,
+        interval: entry.window.interval(),
+    }))
 }
 
 /// What is found out about a target now. An empty window says nothing new about an unwatched site: what was said stays, with its
@@ -250,7 +247,7 @@ mod tests {
             said.last().map(|(_, v, scopes)| (*v, scopes.clone())),
             Some((Verdict::Partial, vec![scope]))
         );
-        let views = board.views(UnixMicros(0).plus_secs(31), &none);
+        let views = board.views();
         let view = views.get(&target.host).expect("known");
         assert_eq!(view.incident.as_ref().map(|i| i.id), Some(IncidentId(1)));
         assert_eq!(view.rows.len(), 20);
@@ -263,7 +260,7 @@ mod tests {
         let target: Target = "https://example.com/".parse().expect("canonical");
         board.watch(&target, Duration::from_secs(10), UnixMicros(0));
         board.evaluate(UnixMicros(0), &BTreeMap::new(), &[], || IncidentId(1));
-        let views = board.views(UnixMicros(0), &BTreeMap::new());
+        let views = board.views();
         assert_eq!(views.get(&target.host).map(|v| v.diagnosis.verdict), Some(Verdict::Unknown));
     }
 }

@@ -272,7 +272,7 @@ impl Run {
                     None => break,
                 },
                 () = tokio::time::sleep_until(scouts_until), if asked < self.panel.len() => {}
-                () = tokio::time::sleep_until(speak_at), if self.said.is_none() => self.say_how_many_are_missing(),
+                () = tokio::time::sleep_until(speak_at), if self.said.is_none() => self.say_what_is_missing(),
                 () = tokio::time::sleep_until(deadline) => break,
                 () = soft.cancelled() => break,
             }
@@ -303,20 +303,31 @@ impl Run {
         self.say(found);
     }
 
-    /// Says a verdict when it is news: another verdict, other scopes, or the last one with everything in it.
+    /// Says a verdict when it is news: another verdict, other scopes, or the last one with everything in it. That the first few
+    /// answers are too few to tell is no news yet.
     fn say(&mut self, found: Diagnosis) {
         let last = self.answered == self.panel.len();
-        let news = self.said.as_ref().is_none_or(|s| s.verdict != found.verdict || s.scopes != found.scopes);
+        let news = match &self.said {
+            Some(said) => said.verdict != found.verdict || said.scopes != found.scopes,
+            None => found.verdict != Verdict::Unknown,
+        };
         if news || last {
             self.checks.emit(self.id, CheckEvent::Verdict(Box::new(found.clone())));
             self.said = Some(found);
         }
     }
 
-    fn say_how_many_are_missing(&mut self) {
+    /// After two seconds without a verdict people are told what is missing.
+    fn say_what_is_missing(&mut self) {
         let (host, asked) = (&self.target.host, self.panel.len());
-        let sentence = format!("No answer yet from {asked} of {asked} testers about {host}.");
-        self.say(Diagnosis::unknown(sentence, vec!["answers: none came within 2 s".to_owned()]));
+        let found = if self.answered == 0 {
+            let sentence = format!("No answer yet from {asked} of {asked} testers about {host}");
+            Diagnosis::unknown(sentence, vec!["answers: none came within 2 s".to_owned()])
+        } else {
+            parallax_diagnose::diagnose(&self.world, Subject { host: Some(host) })
+        };
+        self.checks.emit(self.id, CheckEvent::Verdict(Box::new(found.clone())));
+        self.said = Some(found);
     }
 
     async fn end(mut self, took: Duration) {

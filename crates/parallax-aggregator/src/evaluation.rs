@@ -161,7 +161,7 @@ impl Evaluation {
             return;
         }
         metrics::histogram!("parallax_evaluation_seconds").record(started.elapsed().as_secs_f64());
-        self.core.snapshot.publish_sites(self.board.views(now, &reports));
+        self.core.snapshot.publish_sites(self.board.views());
         self.keep(changes, now).await;
     }
 
