@@ -120,7 +120,7 @@ impl<'a> Names<'a> {
             (None, _) => "people".to_owned(),
         };
         let parts = [
-            scope.region.as_ref().map(|region| format!(" in {region}")),
+            scope.region.as_ref().map(|region| format!(" in {}", region.in_words())),
             scope.country.as_ref().map(|country| format!(" in {country}")),
             scope.pop.as_ref().map(|pop| format!(" through {pop}")),
             scope.address.map(|address| format!(" sent to {address}")),

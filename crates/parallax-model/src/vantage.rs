@@ -72,6 +72,43 @@ checked_text! {
     Region, Region,
     |t| (1..=32).contains(&t.len()) && t.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
+impl Region {
+    /// The region as people say it: `western Europe` for `eu-west`, `the eastern USA` for `us-east`. A code that is not made of the
+    /// usual parts stays as it is.
+    pub fn in_words(&self) -> String {
+        let code = self.as_str();
+        let (area, side) = code.split_once('-').unwrap_or((code, ""));
+        let area = match area {
+            "eu" => "Europe",
+            "us" => "the USA",
+            "na" | "ca" => "North America",
+            "sa" => "South America",
+            "ap" | "as" | "asia" => "Asia",
+            "af" => "Africa",
+            "me" => "the Middle East",
+            "oc" | "au" => "Oceania",
+            _ => return code.to_owned(),
+        };
+        let side = match side {
+            "" => return area.to_owned(),
+            "north" => "northern",
+            "south" => "southern",
+            "east" => "eastern",
+            "west" => "western",
+            "central" => "central",
+            "northeast" => "north-eastern",
+            "northwest" => "north-western",
+            "southeast" => "south-eastern",
+            "southwest" => "south-western",
+            _ => return code.to_owned(),
+        };
+        match area.strip_prefix("the ") {
+            Some(bare) => format!("the {side} {bare}"),
+            None => format!("{side} {area}"),
+        }
+    }
+}
+
 checked_text! {
     /// A country, ISO 3166-1 alpha-2: `DE`.
     Country, Country,
@@ -155,5 +192,25 @@ fn unknown_network() -> NetworkKind {
 impl Default for NetworkKind {
     fn default() -> Self {
         Self::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_said_as_people_say_them() {
+        let cases = [
+            ("eu-west", "western Europe"),
+            ("us-east", "the eastern USA"),
+            ("me", "the Middle East"),
+            ("ap-southeast", "south-eastern Asia"),
+            ("mars-north", "mars-north"),
+            ("eu-1", "eu-1"),
+        ];
+        for (code, words) in cases {
+            assert_eq!(code.parse::<Region>().map(|r| r.in_words()), Ok(words.to_owned()));
+        }
     }
 }
