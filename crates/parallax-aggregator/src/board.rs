@@ -96,7 +96,7 @@ impl Board {
         entry.course.resume(said, since);
     }
 
-    /// Adds results. `count` also counts them into minutes; a replay of the journal does not count again.
+    /// Adds results. `count` also counts them into minutes; a replay of the journal counts only what was not written before.
     pub(crate) fn add(&mut self, published: &Published, count: bool) {
         for result in published.results.iter() {
             if count {

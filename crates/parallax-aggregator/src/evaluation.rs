@@ -47,13 +47,15 @@ pub(crate) async fn restore(core: &Core) -> Result<Board, StoreError> {
     }
     let since = now.plus_micros(-i64::try_from(REPLAY.as_micros()).unwrap_or(0));
     let mut journal = core.store.journal_since(since).await?;
+    // Minutes are written when they end. What came after the last written one is counted again from the journal.
+    let counted_until = core.store.last_minute().await?.map_or(UnixMicros(0), |m| m.plus_secs(60));
     let (mut results, mut unreadable) = (0_usize, 0_usize);
     while let Some(page) = journal.next_page().await? {
         for entry in page.entries {
             match replayed(core, entry) {
                 Some(published) => {
                     results += published.results.len();
-                    board.add(&published, false);
+                    board.add(&published, published.received_at >= counted_until);
                 }
                 None => unreadable += 1,
             }

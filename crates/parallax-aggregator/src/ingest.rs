@@ -341,10 +341,11 @@ impl Talk {
             received_at,
             results: fresh,
         };
-        self.bus
-            .publish(published)
-            .await
-            .map_err(|_| Status::unavailable("the aggregator stops; nothing acked is lost"))
+        match self.bus.publish(published).await {
+            // Stopping: the journal has them, and windows are rebuilt from it.
+            Err(_) if self.core.tasks.soft().is_cancelled() => Ok(()),
+            other => other.map_err(|_| Status::unavailable("the aggregator stops; nothing acked is lost")),
+        }
     }
 }
 

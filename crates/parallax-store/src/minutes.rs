@@ -37,6 +37,15 @@ impl Store {
         .await
     }
 
+    /// The latest minute of any site that was added; after a crash, later results are in the journal but in no minute.
+    pub async fn last_minute(&self) -> Result<Option<UnixMicros>, StoreError> {
+        self.read("read last minute", |c| {
+            let mut latest = c.prepare_cached("SELECT max(minute) FROM minutes")?;
+            latest.query_row([], |row| row.get::<_, Option<i64>>(0)).map(|m| m.map(UnixMicros))
+        })
+        .await
+    }
+
     /// A site's minutes from `since` on and before `until`, oldest first, those without results left out.
     pub async fn minutes(
         &self,
