@@ -1,0 +1,123 @@
+//! An agent as a whole: its parts, started together.
+
+use std::sync::Arc;
+
+use parallax_model::AgentId;
+use parallax_probe::{Prober, ProberError};
+use parallax_runtime::config::{ConfigErrors, Section as _};
+use parallax_runtime::{Clock, Rng, Tasks};
+use rand::SeedableRng as _;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::{AgentConfig, LimitsSection};
+use crate::identity::{DataDir, IdentityError};
+use crate::link::{History, Link, Place};
+use crate::runner::{Bench, ORDERS, OwnPlaces, Runner, watchdog};
+use crate::schedule::Schedule;
+use crate::spool::{Bounds, Spool, SpoolSettings};
+
+#[cfg(test)]
+mod tests;
+
+/// What an agent is given by the process it runs in.
+#[derive(Debug)]
+pub struct AgentParts {
+    /// Says what time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where its jitter comes from.
+    pub rng: Rng,
+    /// Owns its tasks.
+    pub tasks: Tasks,
+}
+
+/// Why an agent could not start.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// The configuration has errors.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// The data directory holds no identity: enrol first.
+    #[error("this agent is not enrolled")]
+    NotEnrolled,
+    /// The identity cannot be used, or another process uses it.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The prober cannot be built.
+    #[error(transparent)]
+    Prober(#[from] ProberError),
+    /// The spool's thread cannot be started.
+    #[error("starting the spool's thread")]
+    Spool(#[source] std::io::Error),
+}
+
+/// How the agent stands with its aggregator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not connected; it tries again.
+    Connecting,
+    /// The session is open.
+    Connected,
+    /// The aggregator does not want this agent; it asks again after an hour.
+    Revoked,
+}
+
+/// An agent that runs. Its tasks end with the lifecycle they were started on; dropping this ends nothing.
+#[derive(Debug)]
+pub struct RunningAgent {
+    /// Who it is.
+    pub id: AgentId,
+    /// How it stands with its aggregator.
+    pub link: watch::Receiver<LinkState>,
+}
+
+/// Starts an enrolled agent on `parts.tasks`. It returns as soon as the agent runs, connected or not.
+pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgent, AgentError> {
+    let mut errors = ConfigErrors::default();
+    config.validate("", &mut errors);
+    errors.into_result(())?;
+    let settings = config.prober_settings()?;
+    let AgentParts { clock, mut rng, tasks } = parts;
+    let dir = DataDir::new(&config.data_dir);
+    if !dir.is_enrolled() {
+        return Err(AgentError::NotEnrolled);
+    }
+    let lock = dir.lock()?;
+    let identity = dir.identity()?;
+    let id = identity.id.clone();
+
+    let spool_settings = SpoolSettings { path: dir.path("spool.db"), bounds: bounds(&config.limits) };
+    let spool = Spool::open(spool_settings, child(&mut rng)).await.map_err(AgentError::Spool)?;
+    let own = OwnPlaces::new(config.probe.allow_cidr, settings.clone());
+    let bench = Bench {
+        watchdog: watchdog(settings.deadlines),
+        prober: Arc::new(Prober::new(settings)?),
+        spool: spool.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let schedule = Schedule::new(id.clone(), config.limits.max_in_flight as usize);
+    let runner = Runner::new(schedule, own, bench, child(&mut rng));
+    let (orders, queue) = mpsc::channel(ORDERS);
+    tasks.spawn_essential("agent-runner", runner.run(queue, tasks.soft().clone()));
+
+    let (state, link_state) = watch::channel(LinkState::Connecting);
+    let place = Place { aggregator: config.aggregator, source: config.source, declared: config.declared };
+    let history = History::default();
+    let link = Link { place, dir, identity, spool, orders, clock, rng, state, history };
+    let stop = tasks.soft().clone();
+    tasks.spawn_essential("agent-link", async move {
+        link.run(stop).await;
+        drop(lock);
+    });
+    Ok(RunningAgent { id, link: link_state })
+}
+
+fn bounds(limits: &LimitsSection) -> Bounds {
+    let max_age_us = i64::from(limits.spool_hours) * 3_600 * 1_000_000;
+    Bounds { max_bytes: limits.spool_bytes, max_age_us }
+}
+
+/// A generator of its own for a part.
+fn child(rng: &mut Rng) -> Rng {
+    Rng::from_rng(rng)
+}

@@ -1,0 +1,236 @@
+//! Keeps a session open: connects, renews the certificate, comes back after every end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_model::{Seq, UnixMicros, Vantage};
+use parallax_proto::v1::agent::RenewRequest;
+use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
+use parallax_runtime::{Clock, Rng};
+use rand::Rng as _;
+use rustls::pki_types::CertificateDer;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use crate::agent::LinkState;
+use crate::backoff;
+use crate::config::SourceSection;
+use crate::dial::{DialError, dial};
+use crate::identity::{DataDir, Identity, IdentityError};
+use crate::runner::Order;
+use crate::session::{End, Session, SessionError};
+use crate::spool::Spool;
+use crate::tls::{AggregatorVerifier, Trust, client_config};
+
+/// The part of a certificate's life after which it is renewed, in hundredths.
+const RENEW_AT_PERCENT: std::ops::Range<i64> = 70..90;
+/// Shortest time between two tries to renew.
+const RENEW_GAP: Duration = Duration::from_mins(10);
+/// How long the aggregator may take to renew.
+const RENEW_DEADLINE: Duration = Duration::from_secs(15);
+/// A session that lasted this long makes earlier failures forgotten.
+const STABLE: Duration = Duration::from_secs(30);
+/// How often a result may be refused before it is set aside.
+const MAX_REFUSALS: u32 = 3;
+
+/// Where the aggregator is and how it is reached.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) aggregator: String,
+    pub(crate) source: SourceSection,
+    pub(crate) declared: Vantage,
+}
+
+/// The task that keeps the session.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) place: Place,
+    pub(crate) dir: DataDir,
+    pub(crate) identity: Identity,
+    pub(crate) spool: Spool,
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Rng,
+    pub(crate) state: watch::Sender<LinkState>,
+    pub(crate) history: History,
+}
+
+/// What earlier connections taught.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Failures in a row.
+    failures: u32,
+    /// The result that was refused last, and how often.
+    refused: Option<(Seq, u32)>,
+    /// The certificate was not accepted: renew before anything else.
+    unauthenticated: bool,
+    renew_tried: Option<Instant>,
+    /// Whether it was said that the agent is not wanted.
+    revoked: bool,
+}
+
+/// Why one connection ended.
+#[derive(Debug, Error)]
+enum LinkError {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error("renewing the certificate")]
+    Renew(#[source] Box<tonic::Status>),
+    #[error("the aggregator did not renew the certificate in time")]
+    RenewLate,
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("setting up TLS")]
+    Tls(#[from] rustls::Error),
+}
+
+impl Link {
+    /// Runs until it is told to stop.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let began = Instant::now();
+            let state = self.state.subscribe();
+            let ended = tokio::select! {
+                ended = self.connection(&stop) => ended,
+                // A session ends by itself when it is told to stop; connecting does not.
+                () = stopped_before(&stop, state) => return,
+            };
+            self.state.send_replace(LinkState::Connecting);
+            if began.elapsed() >= STABLE {
+                self.history.failures = 0;
+            }
+            let wait = self.wait_after(ended).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// One connection from dialling to its end.
+    async fn connection(&mut self, stop: &CancellationToken) -> Result<End, LinkError> {
+        let verifier = AggregatorVerifier::new(Trust::Ca(self.identity.ca.clone()));
+        let tls = client_config(verifier, Some(self.identity.client()), Arc::clone(&self.clock))?;
+        let channel = dial(&self.place.aggregator, &self.place.source, tls).await?;
+        let mut client = AgentServiceClient::new(channel);
+        let now = UnixMicros(self.clock.now_micros());
+        let renew_at = self.renew_at();
+        let due = self.history.unauthenticated || now >= renew_at;
+        let may = self.history.renew_tried.is_none_or(|tried| tried.elapsed() >= RENEW_GAP);
+        if due && may {
+            self.history.renew_tried = Some(Instant::now());
+            self.renew(&mut client).await?;
+            return Ok(End::RenewalDue);
+        }
+        let session = Session {
+            spool: &self.spool,
+            orders: &self.orders,
+            clock: &*self.clock,
+            declared: &self.place.declared,
+            // A renewal that just failed is tried again in a while, from within a session.
+            renew_at: if due { now.plus_secs(RENEW_GAP.as_secs().cast_signed()) } else { renew_at },
+            careful_through: self.history.refused.map_or(Seq(0), |(seq, _)| seq),
+            stop,
+        };
+        let (state, revoked) = (&self.state, &mut self.history.revoked);
+        let end = session.run(client, |welcome| {
+            tracing::info!(agent.id = %welcome.agent_id, aggregator.version = %welcome.version, "connected");
+            *revoked = false;
+            state.send_replace(LinkState::Connected);
+        });
+        Ok(end.await?)
+    }
+
+    /// A moment between 70 and 90 percent of the certificate's life.
+    fn renew_at(&mut self) -> UnixMicros {
+        let life = self.identity.not_after.0.saturating_sub(self.identity.not_before.0);
+        let percent = self.rng.random_range(RENEW_AT_PERCENT);
+        self.identity.not_before.plus_micros(life / 100 * percent)
+    }
+
+    async fn renew(&mut self, client: &mut AgentServiceClient<Channel>) -> Result<(), LinkError> {
+        let request = RenewRequest { csr_der: self.identity.request()?.into() };
+        let answer = timeout(RENEW_DEADLINE, client.renew(request)).await;
+        let answer = answer.map_err(|_| LinkError::RenewLate)?.map_err(|status| match status.code() {
+            tonic::Code::PermissionDenied => SessionError::Revoked(Box::new(status)).into(),
+            _ => LinkError::Renew(Box::new(status)),
+        })?;
+        let chain =
+            answer.into_inner().chain_der.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
+        self.identity.renewed(chain, &self.dir)?;
+        self.history.unauthenticated = false;
+        tracing::info!(not_after_s = self.identity.not_after.as_secs(), "the certificate is renewed");
+        Ok(())
+    }
+
+    /// Learns from how a connection ended; how long to wait before the next.
+    async fn wait_after(&mut self, ended: Result<End, LinkError>) -> Duration {
+        match ended {
+            Ok(End::Stopped | End::RenewalDue | End::NewEpoch) => return Duration::ZERO,
+            Ok(End::Drained(asked)) => return backoff::after_drain(asked, &mut self.rng),
+            Err(LinkError::Session(SessionError::Revoked(status))) => {
+                self.state.send_replace(LinkState::Revoked);
+                if !std::mem::replace(&mut self.history.revoked, true) {
+                    tracing::error!(
+                        reason = status.message(),
+                        "the aggregator does not want this agent; asking again after an hour"
+                    );
+                }
+                return backoff::after_revocation(&mut self.rng);
+            }
+            Err(LinkError::Session(SessionError::Refused(Some(oldest), status))) => {
+                tracing::warn!(seq = oldest.0, reason = status.message(), "the aggregator refuses a result");
+                self.refused(oldest).await;
+            }
+            Err(error) => {
+                let unauthenticated = matches!(error, LinkError::Session(SessionError::Unauthenticated(_)));
+                self.history.unauthenticated |= unauthenticated;
+                tracing::warn!(
+                    error = chain_of(&error),
+                    failures = self.history.failures + 1,
+                    "no session with the aggregator"
+                );
+            }
+        }
+        self.history.failures = self.history.failures.saturating_add(1);
+        backoff::after_failures(self.history.failures, &mut self.rng)
+    }
+
+    /// A result on its way was refused. The next session sends one at a time up to it, which finds the one; that is set aside
+    /// when it is refused again and again.
+    async fn refused(&mut self, oldest: Seq) {
+        let times = self.history.refused.filter(|(seq, _)| *seq == oldest).map_or(1, |(_, times)| times + 1);
+        self.history.refused = Some((oldest, times));
+        if times >= MAX_REFUSALS {
+            self.history.refused = None;
+            if self.spool.take_refused(oldest).await != Ok(true) {
+                tracing::warn!(seq = oldest.0, "the refused result is not in the spool any more");
+            }
+        }
+    }
+}
+
+/// Ends when the agent is to stop while no session is open.
+async fn stopped_before(stop: &CancellationToken, state: watch::Receiver<LinkState>) {
+    stop.cancelled().await;
+    if *state.borrow() == LinkState::Connected {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// An error and its causes in one line.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    line
+}

@@ -1,0 +1,112 @@
+//! Reading what an aggregator asks for. What cannot be read is left out and logged: one bad entry must not cost the others.
+
+use std::time::Duration;
+
+use parallax_model::{Family, Protocol};
+use parallax_probe::ProbeRequest;
+use parallax_proto::v1::agent::{Assign, Assignment, ProbeNow};
+use parallax_proto::v1::types;
+use parallax_proto::{WireError, check_id_from_wire, target_from_wire};
+
+use crate::runner::Order;
+
+/// How long a check's probe is of use when its message does not say.
+const USUAL_USE: Duration = Duration::from_secs(10);
+/// The longest it may be of use, whatever its message says.
+const LONGEST_USE: Duration = Duration::from_mins(1);
+
+/// A change of the schedule as orders, in the order they must be followed.
+pub(crate) fn assign_orders(assign: &Assign) -> Vec<Order> {
+    let set = assign.set.iter().filter_map(|assignment| readable(read_assignment(assignment))).collect();
+    if assign.reset {
+        return vec![Order::Reset(set)];
+    }
+    let unset = assign.unset.iter().filter_map(|target| readable(target_from_wire(Some(target)))).collect();
+    vec![Order::Unset(unset), Order::Set(set)]
+}
+
+fn read_assignment(assignment: &Assignment) -> Result<(parallax_model::Target, Duration), WireError> {
+    let target = target_from_wire(assignment.target.as_ref())?;
+    Ok((target, Duration::from_millis(assignment.interval_ms.into())))
+}
+
+fn readable<T>(read: Result<T, WireError>) -> Option<T> {
+    read.inspect_err(|error| tracing::warn!(%error, "an assignment cannot be read")).ok()
+}
+
+/// A check's probe.
+pub(crate) fn probe_order(probe: &ProbeNow) -> Result<Order, WireError> {
+    let request = ProbeRequest {
+        target: target_from_wire(probe.target.as_ref())?,
+        check: Some(check_id_from_wire(&probe.check_id)?),
+        family: match probe.family() {
+            types::Family::V4 => Some(Family::V4),
+            types::Family::V6 => Some(Family::V6),
+            types::Family::Unspecified => None,
+        },
+        protocol: match probe.protocol() {
+            types::Protocol::H1 => Some(Protocol::H1),
+            types::Protocol::H2 => Some(Protocol::H2),
+            types::Protocol::H3 => Some(Protocol::H3),
+            types::Protocol::Unspecified => None,
+        },
+    };
+    let useful = match probe.deadline_ms {
+        0 => USUAL_USE,
+        ms => Duration::from_millis(ms.into()).min(LONGEST_USE),
+    };
+    Ok(Order::Probe(request, useful))
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_model::{CheckId, Target};
+    use parallax_proto::target_to_wire;
+
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        text.parse().expect("a target")
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        let good =
+            Assignment { target: Some(target_to_wire(&target("https://a.example/"))), interval_ms: 1_500 };
+        let bad = Assignment { target: None, interval_ms: 1 };
+        let assign = Assign { reset: true, set: vec![bad, good.clone()], unset: Vec::new() };
+        let [Order::Reset(set)] = &assign_orders(&assign)[..] else { panic!("one reset") };
+        assert_eq!(*set, [(target("https://a.example/"), Duration::from_millis(1_500))]);
+        let assign = Assign { reset: false, set: vec![good], unset: vec![types::Target::default()] };
+        let [Order::Unset(unset), Order::Set(set)] = &assign_orders(&assign)[..] else {
+            panic!("two orders")
+        };
+        assert_eq!((unset.len(), set.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_checks_probe_is_read() {
+        let mut probe = ProbeNow {
+            check_id: 7_u128.to_be_bytes().to_vec().into(),
+            target: Some(target_to_wire(&target("http://a.example/"))),
+            family: types::Family::V6 as i32,
+            protocol: types::Protocol::H1 as i32,
+            deadline_ms: 250,
+        };
+        let expected = ProbeRequest {
+            target: target("http://a.example/"),
+            check: Some(CheckId(7)),
+            family: Some(Family::V6),
+            protocol: Some(Protocol::H1),
+        };
+        for (deadline_ms, useful) in
+            [(250, Duration::from_millis(250)), (0, USUAL_USE), (u32::MAX, LONGEST_USE)]
+        {
+            probe.deadline_ms = deadline_ms;
+            let Ok(Order::Probe(request, found)) = probe_order(&probe) else { panic!("a probe") };
+            assert_eq!((request, found), (expected.clone(), useful));
+        }
+        probe.check_id = Vec::new().into();
+        assert!(probe_order(&probe).is_err());
+    }
+}

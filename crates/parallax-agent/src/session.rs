@@ -1,0 +1,357 @@
+//! One session with the aggregator, from Hello to its end: work comes in, results go out in their order, acks come back.
+//!
+//! A result is sent as soon as it is in the spool; while as many batches as the aggregator allows are on their way, the next ones
+//! gather into a larger batch. Nothing here retries: whoever runs the session decides when to run another.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parallax_model::{Epoch, Seq, UnixMicros, Vantage};
+use parallax_proto::batch::{self, MAX_BATCH_BYTES, MAX_BATCH_RESULTS};
+use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
+use parallax_proto::v1::agent::session_request::Message as Up;
+use parallax_proto::v1::agent::session_response::Message as Down;
+use parallax_proto::v1::agent::{
+    Ack, Drain, Heartbeat, Hello, ResultBatch, SessionRequest, SessionResponse, Welcome,
+};
+use parallax_proto::vantage_to_wire;
+use parallax_runtime::Clock;
+use prost::Message as _;
+use thiserror::Error;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tonic::{Code, Streaming};
+
+use crate::orders::{assign_orders, probe_order};
+use crate::runner::Order;
+use crate::spool::{Mark, Spool, SpoolGone, SpoolReport};
+
+#[cfg(test)]
+mod tests;
+
+/// How long the aggregator may take for its Welcome.
+const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
+/// Most batches on their way, whatever the aggregator allows.
+const MAX_UNACKED: u32 = 16;
+/// Messages that may wait for HTTP/2: every batch on its way, and heartbeats.
+const OUTBOX: usize = MAX_UNACKED as usize + 16;
+/// Bounds of what an aggregator may want as heartbeat.
+const HEARTBEAT_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;
+/// An aggregator that says nothing for this many heartbeats and [`SILENCE_SLACK`] is gone, whatever TCP says.
+const SILENT_HEARTBEATS: u32 = 2;
+/// See [`SILENT_HEARTBEATS`].
+const SILENCE_SLACK: Duration = Duration::from_secs(5);
+/// How long an ending agent waits for the acks of what it has sent.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Room in a batch message for what is not columns, in bytes.
+const ENVELOPE: usize = 64;
+
+/// Why a session ended when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// We are stopping.
+    Stopped,
+    /// The aggregator asked us to come back after this long.
+    Drained(Duration),
+    /// The certificate is to be renewed now.
+    RenewalDue,
+    /// The spool began a new epoch, which a new Hello must say.
+    NewEpoch,
+}
+
+/// Why a session failed.
+#[derive(Debug, Error)]
+pub(crate) enum SessionError {
+    /// The stream cannot be opened or broke.
+    #[error("the stream broke: {}", .0.message())]
+    Stream(#[source] Box<tonic::Status>),
+    /// The aggregator ended it without a word.
+    #[error("the aggregator closed the stream")]
+    Closed,
+    /// No Welcome in time, or something else first.
+    #[error("the aggregator did not begin with a Welcome")]
+    NoWelcome,
+    /// Nothing was heard for too long.
+    #[error("the aggregator is silent")]
+    Silent,
+    /// It takes nothing any more.
+    #[error("the aggregator takes nothing any more")]
+    Stalled,
+    /// The aggregator says that what we send is against the contract; with the oldest result that was on its way.
+    #[error("the aggregator refuses what it is sent: {}", .1.message())]
+    Refused(Option<Seq>, #[source] Box<tonic::Status>),
+    /// This agent is not wanted.
+    #[error("the aggregator does not want this agent: {}", .0.message())]
+    Revoked(#[source] Box<tonic::Status>),
+    /// The certificate is not accepted.
+    #[error("the aggregator does not accept the certificate: {}", .0.message())]
+    Unauthenticated(#[source] Box<tonic::Status>),
+    /// Our own spool is gone.
+    #[error(transparent)]
+    Spool(#[from] SpoolGone),
+}
+
+impl SessionError {
+    pub(crate) fn of_status(status: tonic::Status, oldest_sent: Option<Seq>) -> Self {
+        let code = status.code();
+        let status = Box::new(status);
+        match code {
+            Code::PermissionDenied => Self::Revoked(status),
+            Code::Unauthenticated => Self::Unauthenticated(status),
+            Code::InvalidArgument => Self::Refused(oldest_sent, status),
+            _ => Self::Stream(status),
+        }
+    }
+}
+
+/// What a session works with.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    pub(crate) spool: &'a Spool,
+    pub(crate) orders: &'a mpsc::Sender<Order>,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) declared: &'a Vantage,
+    /// When the certificate should be renewed.
+    pub(crate) renew_at: UnixMicros,
+    /// A result that was refused: up to it, results go one by one.
+    pub(crate) careful_through: Seq,
+    pub(crate) stop: &'a CancellationToken,
+}
+
+impl Session<'_> {
+    /// Runs to the end; `welcomed` is called once the aggregator has said Welcome.
+    pub(crate) async fn run(
+        &self,
+        mut client: AgentServiceClient<Channel>,
+        welcomed: impl FnOnce(&Welcome),
+    ) -> Result<End, SessionError> {
+        let report = self.spool.report().await?;
+        let (outbox, queue) = mpsc::channel(OUTBOX);
+        let hello = SessionRequest { message: Some(Up::Hello(self.hello(report))) };
+        outbox.try_send(hello).map_err(|_| SessionError::Stalled)?;
+        let opened = timeout(WELCOME_DEADLINE, async {
+            let mut inbox = client.session(ReceiverStream::new(queue)).await?.into_inner();
+            Ok((inbox.message().await?, inbox))
+        });
+        let opened: Result<_, tonic::Status> = opened.await.map_err(|_| SessionError::NoWelcome)?;
+        let (first, inbox) = opened.map_err(|status| SessionError::of_status(status, None))?;
+        let Some(SessionResponse { message: Some(Down::Welcome(welcome)) }) = first else {
+            return Err(SessionError::NoWelcome);
+        };
+        let acked = Seq(welcome.acked_through_seq);
+        if !self.spool.settle(acked).await? {
+            return Ok(End::NewEpoch);
+        }
+        welcomed(&welcome);
+        let live = Live::new(self, report.epoch, &welcome, outbox);
+        live.run(inbox).await
+    }
+
+    fn hello(&self, report: SpoolReport) -> Hello {
+        Hello {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            epoch: report.epoch.0,
+            oldest_seq: report.oldest.0,
+            next_seq: report.next.0,
+            dropped: report.dropped,
+            declared: Some(vantage_to_wire(self.declared)),
+            clock_us: self.clock.now_micros(),
+        }
+    }
+}
+
+/// A session after its Welcome.
+struct Live<'a> {
+    session: &'a Session<'a>,
+    epoch: Epoch,
+    outbox: mpsc::Sender<SessionRequest>,
+    /// The last result that was sent.
+    sent: Seq,
+    /// The last result of each batch on its way.
+    unacked: VecDeque<Seq>,
+    acked: Seq,
+    max_unacked: usize,
+    max_results: usize,
+    heartbeat: Duration,
+    /// The aggregator's clock as it last said, to be echoed once.
+    to_echo: i64,
+}
+
+impl<'a> Live<'a> {
+    fn new(
+        session: &'a Session<'a>,
+        epoch: Epoch,
+        welcome: &Welcome,
+        outbox: mpsc::Sender<SessionRequest>,
+    ) -> Self {
+        let heartbeat_ms = welcome.heartbeat_ms.clamp(*HEARTBEAT_MS.start(), *HEARTBEAT_MS.end());
+        let acked = Seq(welcome.acked_through_seq);
+        Self {
+            session,
+            epoch,
+            outbox,
+            sent: acked,
+            unacked: VecDeque::new(),
+            acked,
+            max_unacked: welcome.max_unacked_batches.clamp(1, MAX_UNACKED) as usize,
+            max_results: welcome.max_batch_results.clamp(1, MAX_BATCH_RESULTS) as usize,
+            heartbeat: Duration::from_millis(heartbeat_ms.into()),
+            to_echo: 0,
+        }
+    }
+
+    async fn run(mut self, mut inbox: Streaming<SessionResponse>) -> Result<End, SessionError> {
+        let mut news = self.session.spool.watch();
+        let mut heartbeat = tokio::time::interval(self.heartbeat);
+        let silence = self.heartbeat * SILENT_HEARTBEATS + SILENCE_SLACK;
+        let mut heard = Instant::now();
+        let mut farewell = None;
+        loop {
+            let mark = *news.borrow_and_update();
+            if mark.0 != self.epoch {
+                return Ok(End::NewEpoch);
+            }
+            self.send_what_may_go(mark).await?;
+            if farewell.is_some() && self.unacked.is_empty() {
+                return Ok(End::Stopped);
+            }
+            tokio::select! {
+                message = inbox.message() => {
+                    heard = Instant::now();
+                    if let Some(end) = self.hear(message).await? {
+                        return Ok(end);
+                    }
+                }
+                changed = news.changed() => changed.map_err(|_| SpoolGone)?,
+                _ = heartbeat.tick() => {
+                    if self.renewal_due() {
+                        return Ok(End::RenewalDue);
+                    }
+                    self.beat()?;
+                }
+                () = sleep_until(heard + silence) => return Err(SessionError::Silent),
+                () = self.session.stop.cancelled(), if farewell.is_none() => {
+                    farewell = Some(Instant::now() + FAREWELL);
+                }
+                () = sleep_until(farewell.unwrap_or(heard)), if farewell.is_some() => return Ok(End::Stopped),
+            }
+        }
+    }
+
+    /// Sends batches while there are results and the aggregator allows more on their way.
+    async fn send_what_may_go(&mut self, (_, next): Mark) -> Result<(), SessionError> {
+        while self.sent.0 + 1 < next.0 {
+            let careful = self.acked < self.session.careful_through;
+            let (max_unacked, max_results) =
+                if careful { (1, 1) } else { (self.max_unacked, self.max_results) };
+            if self.unacked.len() >= max_unacked {
+                return Ok(());
+            }
+            let Some(run) = self.session.spool.batch(self.sent, max_results).await? else { return Ok(()) };
+            let (columns, count) = fitting_columns(&run.results);
+            self.sent = Seq(run.first.0 + count as u64 - 1);
+            self.unacked.push_back(self.sent);
+            let batch = ResultBatch { epoch: self.epoch.0, first_seq: run.first.0, columns: Some(columns) };
+            self.say(Up::Results(batch))?;
+        }
+        Ok(())
+    }
+
+    /// Takes one message in; `Some` ends the session.
+    async fn hear(
+        &mut self,
+        message: Result<Option<SessionResponse>, tonic::Status>,
+    ) -> Result<Option<End>, SessionError> {
+        let message = message.map_err(|status| SessionError::of_status(status, self.oldest_sent()))?;
+        let Some(SessionResponse { message }) = message else { return Err(SessionError::Closed) };
+        match message {
+            Some(Down::Ack(ack)) => self.acked(ack).await?,
+            Some(Down::Heartbeat(heartbeat)) => self.heartbeat(heartbeat)?,
+            Some(Down::Assign(assign)) => {
+                for order in assign_orders(&assign) {
+                    self.order(order).await;
+                }
+            }
+            Some(Down::ProbeNow(probe)) => match probe_order(&probe) {
+                Ok(order) => self.order(order).await,
+                Err(error) => tracing::warn!(%error, "a check's probe cannot be read"),
+            },
+            Some(Down::Drain(Drain { reason, reconnect_after_ms })) => {
+                tracing::info!(reason, reconnect_after_ms, "the aggregator asks us to come back later");
+                return Ok(Some(End::Drained(Duration::from_millis(reconnect_after_ms.into()))));
+            }
+            // A second Welcome or a message of a later contract: nothing to do.
+            Some(Down::Welcome(_)) | None => {}
+        }
+        Ok(None)
+    }
+
+    /// The oldest result on its way.
+    fn oldest_sent(&self) -> Option<Seq> {
+        (!self.unacked.is_empty()).then_some(Seq(self.acked.0 + 1))
+    }
+
+    async fn order(&self, order: Order) {
+        // The runner is gone only when the agent stops, and then no order matters.
+        let _ = self.session.orders.send(order).await;
+    }
+
+    async fn acked(&mut self, Ack { epoch, through_seq }: Ack) -> Result<(), SpoolGone> {
+        if Epoch(epoch) != self.epoch {
+            return Ok(());
+        }
+        self.acked = self.acked.max(Seq(through_seq));
+        while self.unacked.front().is_some_and(|last| *last <= self.acked) {
+            self.unacked.pop_front();
+        }
+        self.session.spool.acked(self.epoch, self.acked).await
+    }
+
+    /// Answers a heartbeat that is not itself an answer; the other answers ours.
+    fn heartbeat(&mut self, heard: Heartbeat) -> Result<(), SessionError> {
+        let now = self.session.clock.now_micros();
+        self.to_echo = heard.clock_us;
+        if heard.echo_us == 0 {
+            return self.beat();
+        }
+        let round_trip_us = now.saturating_sub(heard.echo_us);
+        let ahead_us = now.saturating_sub(heard.clock_us).saturating_sub(round_trip_us / 2);
+        tracing::debug!(round_trip_us, clock.ahead_us = ahead_us, "heartbeat");
+        Ok(())
+    }
+
+    fn beat(&mut self) -> Result<(), SessionError> {
+        let echo_us = std::mem::take(&mut self.to_echo);
+        self.say(Up::Heartbeat(Heartbeat { clock_us: self.session.clock.now_micros(), echo_us }))
+    }
+
+    fn renewal_due(&self) -> bool {
+        self.session.clock.now_micros() >= self.session.renew_at.0
+    }
+
+    /// The outbox has room for everything that may be on its way; when it is full, nothing moves any more. When it is closed
+    /// the stream has ended, and what comes in will say why.
+    fn say(&self, message: Up) -> Result<(), SessionError> {
+        match self.outbox.try_send(SessionRequest { message: Some(message) }) {
+            Err(TrySendError::Full(_)) => Err(SessionError::Stalled),
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+}
+
+/// As many results as fit into one message, and how many they are. One result always does.
+fn fitting_columns(
+    results: &[parallax_model::ProbeResult],
+) -> (parallax_proto::v1::agent::ResultColumns, usize) {
+    let mut count = results.len();
+    loop {
+        let columns = batch::encode(&results[..count]);
+        if count <= 1 || columns.encoded_len() + ENVELOPE <= MAX_BATCH_BYTES {
+            return (columns, count);
+        }
+        count /= 2;
+    }
+}

@@ -1,0 +1,290 @@
+use parallax_model::{BeaconState, DnsFacts, Micros, Outcome, Phases, ProbeResult};
+use parallax_proto::target_to_wire;
+use parallax_proto::v1::agent::{Assign, Assignment};
+use parallax_runtime::{ManualClock, seeded};
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::dial::channel_over;
+use crate::fake::{Conversation, Fake, NOW_US, next_session};
+use crate::spool::{Bounds, SpoolSettings};
+
+/// An agent's side with a spool of its own.
+struct Agent {
+    spool: Spool,
+    orders: mpsc::Sender<Order>,
+    ordered: mpsc::Receiver<Order>,
+    clock: ManualClock,
+    stop: CancellationToken,
+    renew_at: i64,
+    careful_through: u64,
+    _folder: tempfile::TempDir,
+}
+
+impl Agent {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bounds = Bounds { max_bytes: 1 << 20, max_age_us: i64::MAX };
+        let settings = SpoolSettings { path: folder.path().join("spool.db"), bounds };
+        let spool = Spool::open(settings, seeded(1)).await.expect("open");
+        let (orders, ordered) = mpsc::channel(8);
+        let clock = ManualClock::at(NOW_US);
+        let stop = CancellationToken::new();
+        Self { spool, orders, ordered, clock, stop, renew_at: i64::MAX, careful_through: 0, _folder: folder }
+    }
+
+    async fn push(&self, numbers: std::ops::RangeInclusive<u32>) {
+        for number in numbers {
+            self.spool.push(result(number)).await.expect("alive");
+        }
+    }
+
+    /// Runs one session against the fake while the test plays the aggregator.
+    async fn session<T>(&self, fake: &Fake, play: impl Future<Output = T>) -> (Result<End, SessionError>, T) {
+        let mut tasks = JoinSet::new();
+        let channel = channel_over(fake.serve_in_memory(&mut tasks)).await.expect("HTTP/2");
+        let session = Session {
+            spool: &self.spool,
+            orders: &self.orders,
+            clock: &self.clock,
+            declared: &Vantage::default(),
+            renew_at: UnixMicros(self.renew_at),
+            careful_through: Seq(self.careful_through),
+            stop: &self.stop,
+        };
+        tokio::join!(session.run(AgentServiceClient::new(channel), |_| {}), play)
+    }
+}
+
+fn result(number: u32) -> ProbeResult {
+    ProbeResult {
+        target: "https://example.com/".parse().expect("a target"),
+        check: None,
+        started_at: UnixMicros(NOW_US),
+        outcome: Outcome::Ok,
+        status: None,
+        phases: Phases { total: Micros(number), ..Phases::default() },
+        address: None,
+        family: None,
+        protocol: None,
+        emitter: None,
+        dns: DnsFacts::default(),
+        tls: None,
+        body: None,
+        redirects: Vec::new(),
+        retry_after_s: None,
+        retry: None,
+        beacon: BeaconState::Untested,
+        detail: None,
+    }
+}
+
+/// The place of the first result of the next batch, and the numbers in it.
+async fn heard(conversation: &mut Conversation) -> (u64, Vec<u32>) {
+    let ResultBatch { first_seq, columns, .. } = conversation.results().await;
+    let results = batch::decode(&columns.expect("columns")).expect("a good batch");
+    (first_seq, results.iter().map(|result| result.phases.total.0).collect())
+}
+
+fn bye() -> tonic::Status {
+    tonic::Status::unavailable("bye")
+}
+
+#[tokio::test]
+async fn results_flow_in_order_and_never_more_than_allowed() {
+    let agent = Agent::new().await;
+    let (fake, mut opened) = Fake::new(2040);
+    agent.push(1..=5).await;
+    let (end, ()) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            let hello = talk.hello().await;
+            assert_eq!((hello.oldest_seq, hello.next_seq, hello.dropped, hello.clock_us), (1, 6, 0, NOW_US));
+            talk.welcome(0, 2, 2).await;
+            assert_eq!(heard(&mut talk).await, (1, vec![1, 2]));
+            assert_eq!(heard(&mut talk).await, (3, vec![3, 4]));
+            // Two are on their way: nothing more comes, but a heartbeat that is asked for does.
+            agent.push(6..=7).await;
+            while !matches!(talk.hear_all().await, Up::Heartbeat(_)) {}
+            let beat = Heartbeat { clock_us: 42, echo_us: 0 };
+            talk.say(Down::Heartbeat(beat)).await;
+            assert_eq!(talk.hear_all().await, Up::Heartbeat(Heartbeat { clock_us: NOW_US, echo_us: 42 }));
+            talk.ack(hello.epoch ^ 1, 4).await;
+            talk.ack(hello.epoch, 2).await;
+            assert_eq!(heard(&mut talk).await, (5, vec![5, 6]));
+            talk.ack(hello.epoch, 6).await;
+            assert_eq!(heard(&mut talk).await, (7, vec![7]));
+            talk.ack(hello.epoch, 7).await;
+            agent.push(8..=8).await;
+            assert_eq!(heard(&mut talk).await, (8, vec![8]));
+            talk.end(bye()).await;
+        })
+        .await;
+    assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
+    assert_eq!(agent.spool.report().await.expect("alive").oldest, Seq(8));
+}
+
+#[tokio::test]
+async fn after_a_break_results_come_from_where_the_aggregator_has_them() {
+    let agent = Agent::new().await;
+    let (fake, mut opened) = Fake::new(2040);
+    agent.push(1..=6).await;
+    let (_, epoch) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            let hello = talk.hello().await;
+            talk.welcome(0, 8, 3).await;
+            assert_eq!(heard(&mut talk).await, (1, vec![1, 2, 3]));
+            assert_eq!(heard(&mut talk).await, (4, vec![4, 5, 6]));
+            talk.ack(hello.epoch, 2).await;
+            talk.end(bye()).await;
+            hello.epoch
+        })
+        .await;
+    let (end, ()) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            let hello = talk.hello().await;
+            assert_eq!((hello.epoch, hello.oldest_seq, hello.next_seq), (epoch, 3, 7));
+            // More is on the aggregator's disk than it could say before the break.
+            talk.welcome(4, 8, 100).await;
+            assert_eq!(heard(&mut talk).await, (5, vec![5, 6]));
+            talk.end(bye()).await;
+        })
+        .await;
+    assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn an_aggregator_that_knows_more_than_we_ever_wrote_gets_a_new_epoch() {
+    let agent = Agent::new().await;
+    let (fake, mut opened) = Fake::new(2040);
+    agent.push(1..=2).await;
+    let (end, epoch) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            let hello = talk.hello().await;
+            talk.welcome(50, 8, 100).await;
+            hello.epoch
+        })
+        .await;
+    assert!(matches!(end, Ok(End::NewEpoch)), "{end:?}");
+    let (end, ()) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            let hello = talk.hello().await;
+            assert_ne!(hello.epoch, epoch);
+            talk.welcome(0, 8, 100).await;
+            assert_eq!(heard(&mut talk).await, (1, vec![1, 2]));
+            talk.end(bye()).await;
+        })
+        .await;
+    assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn work_reaches_the_runner() {
+    let mut agent = Agent::new().await;
+    let (fake, mut opened) = Fake::new(2040);
+    let target = "https://a.example/".parse().expect("a target");
+    let wire = target_to_wire(&target);
+    agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            talk.hello().await;
+            talk.welcome(0, 1, 1).await;
+            let set = vec![Assignment { target: Some(wire.clone()), interval_ms: 15_000 }];
+            talk.say(Down::Assign(Assign { reset: true, set, unset: Vec::new() })).await;
+            let drain = Drain { reason: "moving".to_owned(), reconnect_after_ms: 1_500 };
+            talk.say(Down::Drain(drain)).await;
+        })
+        .await
+        .0
+        .map(|end| assert_eq!(end, End::Drained(Duration::from_millis(1_500))))
+        .expect("a drain is no failure");
+    let Some(Order::Reset(set)) = agent.ordered.recv().await else { panic!("a reset") };
+    assert_eq!(set, [(target, Duration::from_secs(15))]);
+}
+
+#[tokio::test]
+async fn every_end_is_told_apart() {
+    let agent = Agent::new().await;
+    let (fake, mut opened) = Fake::new(2040);
+    agent.push(1..=1).await;
+    let cases = [
+        (tonic::Status::permission_denied("revoked"), "Revoked"),
+        (tonic::Status::unauthenticated("expired"), "Unauthenticated"),
+        (tonic::Status::invalid_argument("bad"), "Refused(Some(Seq(1))"),
+        (tonic::Status::unavailable("bye"), "Stream"),
+    ];
+    for (status, expected) in cases {
+        let (end, ()) = agent
+            .session(&fake, async {
+                let mut talk = next_session(&mut opened).await;
+                talk.hello().await;
+                talk.welcome(0, 1, 1).await;
+                heard(&mut talk).await;
+                talk.end(status).await;
+            })
+            .await;
+        let end = format!("{:?}", end.expect_err("a failure"));
+        assert!(end.starts_with(expected), "{expected}: {end}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_refusal_results_go_one_by_one_up_to_it() {
+    let agent = Agent { careful_through: 2, ..Agent::new().await };
+    let (fake, mut opened) = Fake::new(2040);
+    agent.push(1..=4).await;
+    let (end, ()) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            let epoch = talk.hello().await.epoch;
+            talk.welcome(0, 8, 100).await;
+            assert_eq!(heard(&mut talk).await, (1, vec![1]));
+            talk.ack(epoch, 1).await;
+            assert_eq!(heard(&mut talk).await, (2, vec![2]));
+            talk.ack(epoch, 2).await;
+            assert_eq!(heard(&mut talk).await, (3, vec![3, 4]));
+            talk.end(bye()).await;
+        })
+        .await;
+    assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_stopping_agent_waits_for_the_acks_of_what_it_sent() {
+    let agent = Agent::new().await;
+    let (fake, mut opened) = Fake::new(2040);
+    agent.push(1..=2).await;
+    let (end, _talk) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            let epoch = talk.hello().await.epoch;
+            talk.welcome(0, 8, 1).await;
+            assert_eq!(heard(&mut talk).await, (1, vec![1]));
+            agent.stop.cancel();
+            assert_eq!(heard(&mut talk).await, (2, vec![2]));
+            talk.ack(epoch, 2).await;
+            talk
+        })
+        .await;
+    assert!(matches!(end, Ok(End::Stopped)), "{end:?}");
+    assert_eq!(agent.spool.report().await.expect("alive").oldest, Seq(0));
+}
+
+#[tokio::test]
+async fn a_due_renewal_ends_the_session() {
+    let agent = Agent { renew_at: NOW_US, ..Agent::new().await };
+    let (fake, mut opened) = Fake::new(2040);
+    let (end, _talk) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            talk.hello().await;
+            talk.welcome(0, 8, 1).await;
+            talk
+        })
+        .await;
+    assert!(matches!(end, Ok(End::RenewalDue)), "{end:?}");
+}
