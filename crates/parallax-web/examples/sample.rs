@@ -1,0 +1,22 @@
+//! Serves the made-up sites on a port of this machine: `cargo run -p parallax-web --example sample -- 8977`.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_web::sample::FakeReadSide;
+use parallax_web::{WebState, router, serve};
+use tokio_util::sync::CancellationToken;
+
+/// Between two rows of a made-up check.
+const PACE: Duration = Duration::from_millis(70);
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let port = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(8977);
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let state = WebState::new(Arc::new(FakeReadSide::new(PACE)));
+    let cancel = CancellationToken::new();
+    serve(listener, router(state), cancel).await;
+    Ok(())
+}

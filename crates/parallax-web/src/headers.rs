@@ -1,0 +1,37 @@
+//! What every answer says to the browser about itself (threats T53, T54).
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+/// Nothing from elsewhere, nothing inline, no frame around us.
+pub(crate) const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Adds the headers every answer has, and refuses writes that another site's page caused.
+pub(crate) async fn every_answer(request: Request, next: Next) -> Response {
+    let crossed = request.method() == Method::POST && is_cross_site(request.headers());
+    let mut response = if crossed {
+        let says = "this can only be sent from our own pages\n";
+        (StatusCode::FORBIDDEN, says).into_response()
+    } else {
+        next.run(request).await
+    };
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "geolocation=(), camera=(), microphone=()"),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Browsers say where a request came from; programs that are no browsers say nothing and are let in.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|v| !matches!(v.as_bytes(), b"same-origin" | b"none"))
+}

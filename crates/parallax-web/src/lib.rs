@@ -1,0 +1,30 @@
+//! The public face: pages, REST and server-sent events, made from the aggregator's [`ReadSide`](parallax_aggregator::ReadSide).
+//!
+//! Pages are complete without JavaScript. A page and its JSON are made by the same view code, so they cannot say different things.
+//!
+//! It decides nothing: what may be probed is said by the policy behind the read side, what results mean by the diagnosis.
+//! It keeps nothing: no visitor's address is stored, logged or passed on. It opens no socket by itself: [`serve`] is given one.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod assets;
+mod escape;
+mod headers;
+mod live;
+mod pages;
+mod render;
+mod reporter;
+mod routes;
+pub mod sample;
+mod serve;
+mod state;
+mod view;
+
+pub use routes::router;
+pub use serve::{
+    ACCEPT_PAUSE, CONNECTION_MAX_AGE, GRACE, HEADER_READ_TIMEOUT, HTTP1_HEADER_BYTES, HTTP1_HEADERS,
+    HTTP2_HEADER_LIST_BYTES, HTTP2_LOCAL_RESETS, HTTP2_PENDING_RESETS, HTTP2_STREAMS, KEEP_ALIVE_INTERVAL,
+    KEEP_ALIVE_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_IP, Peer, serve,
+};
+pub use state::WebState;

@@ -1,0 +1,211 @@
+//! A check while it runs: as server-sent events for the script and for programs, as streamed HTML for browsers without script.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use parallax_aggregator::{CheckEvent, CheckRow, CheckStream};
+use parallax_model::CheckId;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::error::ApiError;
+use crate::serve::Peer;
+use crate::state::{App, Shared};
+use crate::view::band::Band;
+use crate::view::board::Board;
+use crate::view::hops::hops;
+use crate::view::matrix::Matrix;
+use crate::view::row::Row;
+
+/// How often a silent stream says that it is there.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Longest life of a stream: longer than any check; a client that wants more comes again with `Last-Event-ID`.
+pub(crate) const MAX_STREAM: Duration = Duration::from_mins(2);
+/// Streams at once from one address: a browser opens six at most over HTTP/1.1, and a household has several browsers.
+pub(crate) const MAX_STREAMS_PER_ADDRESS: usize = 16;
+/// Streams at once from everybody.
+pub(crate) const MAX_STREAMS: usize = 2_048;
+
+/// Who holds streams.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StreamSlots(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl StreamSlots {
+    /// A slot for one more stream of `ip`, if neither it nor everybody has too many.
+    pub(crate) fn take(&self, ip: IpAddr) -> Option<StreamSlot> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = held.values().sum();
+        let mine = held.entry(ip).or_insert(0);
+        if *mine >= MAX_STREAMS_PER_ADDRESS || all >= MAX_STREAMS {
+            return None;
+        }
+        *mine += 1;
+        Some(StreamSlot { slots: self.clone(), ip })
+    }
+}
+
+/// One stream's place; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct StreamSlot {
+    slots: StreamSlots,
+    ip: IpAddr,
+}
+
+impl Drop for StreamSlot {
+    fn drop(&mut self) {
+        let mut held = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mine) = held.get_mut(&self.ip) {
+            *mine = mine.saturating_sub(1);
+            if *mine == 0 {
+                held.remove(&self.ip);
+            }
+        }
+    }
+}
+
+/// A check's events with the board they make.
+pub(crate) struct Feed {
+    stream: CheckStream,
+    pub(crate) board: Board,
+    matrix: Matrix,
+    closing: CancellationToken,
+    until: Instant,
+    _slot: StreamSlot,
+}
+
+impl Feed {
+    /// The feed of a check for the client at `ip`; `None` when it has too many.
+    pub(crate) fn new(app: &Shared, stream: CheckStream, ip: IpAddr) -> Option<Self> {
+        let board = Board::new(stream.target.clone());
+        Some(Self {
+            matrix: Matrix::new(&board),
+            board,
+            stream,
+            closing: app.closing.clone(),
+            until: Instant::now() + MAX_STREAM,
+            _slot: app.streams.take(ip)?,
+        })
+    }
+
+    /// The next event, already folded into the board; `None` at the end, at the program's end, and after [`MAX_STREAM`].
+    pub(crate) async fn next(&mut self) -> Option<Arc<CheckEvent>> {
+        if self.board.is_done() {
+            return None;
+        }
+        let event = tokio::select! {
+            () = self.closing.cancelled() => None,
+            () = tokio::time::sleep_until(self.until) => None,
+            event = self.stream.next() => event,
+        }?;
+        let known = self.board.panel.len();
+        self.board.fold(&event);
+        if self.board.panel.len() != known {
+            self.matrix = Matrix::new(&self.board);
+        }
+        Some(event)
+    }
+
+    fn told(&self, event: &CheckEvent) -> (&'static str, Value) {
+        match event {
+            CheckEvent::Started { target, panel, .. } => {
+                ("start", json!({ "target": target.to_string(), "asked": panel.len() }))
+            }
+            CheckEvent::Row(row) => ("row", self.row(row)),
+            CheckEvent::Verdict(diagnosis) => {
+                let band = Band::of_check(&self.board);
+                let hops: Vec<Value> =
+                    hops(&self.board).iter().map(|h| json!([h.state, h.state.word(), h.says])).collect();
+                ("verdict", json!({ "verdict": diagnosis.verdict, "band": band, "hops": hops }))
+            }
+            CheckEvent::Done { took, answered, asked } => {
+                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                ("done", json!({ "took_ms": took_ms, "answered": answered, "asked": asked }))
+            }
+        }
+    }
+
+    /// One row, small: the cell as `[name, state, text]`, the tester, its outcome, its time, how many answered.
+    fn row(&self, row: &CheckRow) -> Value {
+        let cell = self.matrix.cell_of(&self.board, &row.agent);
+        let cell = cell.map(|c| json!([c.id, c.state, c.state.word(), c.text]));
+        let took = row.result.phases.first_byte.unwrap_or(row.result.phases.total);
+        json!({
+            "c": cell,
+            "a": row.agent,
+            "o": row.result.outcome.to_string(),
+            "us": took.0,
+            "n": [self.board.answered(), self.board.asked()],
+        })
+    }
+}
+
+/// `GET /api/v1/checks/{id}/events`: every event from the first one on, or from after `Last-Event-ID`. Ends with `done`.
+pub(crate) async fn events(
+    State(app): App,
+    Path(id): Path<String>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id: CheckId = id.parse().map_err(|_| ApiError::not_found("check"))?;
+    let stream = app.read.find_check(id).await?.ok_or_else(|| ApiError::not_found("check"))?;
+    let feed = Feed::new(&app, stream, peer.ip()).ok_or_else(ApiError::too_many_streams)?;
+    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    let sse = Sse::new(numbered(feed, last.unwrap_or(0))).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    let unbuffered = [("x-accel-buffering", "no"), ("cache-control", "no-store")];
+    Ok((unbuffered, sse).into_response())
+}
+
+/// The events with their numbers, those up to `last` left out.
+fn numbered(feed: Feed, last: u64) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold((feed, 0_u64), move |(mut feed, mut number)| async move {
+        loop {
+            let event = feed.next().await?;
+            number += 1;
+            if number > last {
+                let (name, value) = feed.told(&event);
+                let event = Event::default().event(name).id(number.to_string()).data(value.to_string());
+                return Some((Ok(event), (feed, number)));
+            }
+        }
+    })
+}
+
+/// The page as a stream of HTML: `open`, one chunk for each row, and what `close` makes of the finished board.
+pub(crate) fn html(
+    feed: Feed,
+    open: String,
+    row: impl Fn(&Row) -> String + Send + 'static,
+    close: impl FnOnce(&Board) -> String + Send + 'static,
+) -> Response {
+    let chunks =
+        stream::unfold((feed, Some(open), Some((row, close))), |(mut feed, open, tail)| async move {
+            if let Some(open) = open {
+                return Some((Ok::<_, Infallible>(open), (feed, None, tail)));
+            }
+            let (row, close) = tail?;
+            while let Some(event) = feed.next().await {
+                if let CheckEvent::Row(seen) = &*event {
+                    let chunk = row(&Row::new(seen));
+                    return Some((Ok(chunk), (feed, None, Some((row, close)))));
+                }
+            }
+            let chunk = close(&feed.board);
+            Some((Ok(chunk), (feed, None, None)))
+        });
+    let headers = [
+        (header::CONTENT_TYPE.as_str(), "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL.as_str(), "no-store"),
+        ("x-accel-buffering", "no"),
+    ];
+    (headers, Body::from_stream(chunks)).into_response()
+}

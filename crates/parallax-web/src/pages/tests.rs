@@ -1,0 +1,342 @@
+//! Every page with made-up sites: what must hold for all of them, and what single ones must say.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::sample::{FakeReadSide, hostile_site};
+use crate::{WebState, router};
+
+fn app() -> Router {
+    router(WebState::new(Arc::new(FakeReadSide::new(Duration::ZERO))))
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+async fn send(app: &Router, mut request: Request<Body>) -> Answer {
+    let peer: SocketAddr = "192.0.2.7:4000".parse().unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = app.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let body = String::from_utf8_lossy(&bytes).into_owned();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+async fn get(app: &Router, path: &str) -> Answer {
+    send(app, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+async fn post(app: &Router, path: &str, form: &str) -> Answer {
+    let request = Request::post(path)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.to_owned().into());
+    send(app, request.unwrap()).await
+}
+
+async fn every_page(app: &Router) -> Vec<(String, Answer)> {
+    let check = post(app, "/check", "site=videohub.example").await.header("location").to_owned();
+    let up = post(app, "/check", "site=fine.example").await.header("location").to_owned();
+    let incident = get(app, "/s/games.example").await.body;
+    let at = incident.find("href=\"/i/").unwrap() + 6;
+    let incident = incident[at..at + 35].to_owned();
+    let mut paths: Vec<String> = [
+        "/",
+        "/outages",
+        "/network",
+        "/about",
+        "/api",
+        "/learn/502",
+        "/learn/503",
+        "/learn/504",
+        "/nothing",
+        "/s/bank-north.example",
+        "/s/videohub.example",
+        "/s/games.example",
+        "/s/shop.example",
+        "/s/news.example",
+        "/s/nobody-asked.example",
+        "/s/127.0.0.1",
+        "/c/0",
+        "/i/0",
+    ]
+    .map(str::to_owned)
+    .into();
+    paths.extend([check, up, incident]);
+    let mut pages = Vec::new();
+    for path in paths {
+        let answer = get(app, &path).await;
+        pages.push((path, answer));
+    }
+    pages
+}
+
+fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let lead = format!(" {name}=\"");
+    html.match_indices(&lead).map(|(at, _)| html[at + lead.len()..].split('"').next().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_page_keeps_the_rules_of_the_house() {
+    let app = app();
+    for (path, page) in every_page(&app).await {
+        let html = &page.body;
+        assert_eq!(html.matches("<h1").count(), 1, "{path}: one h1");
+        assert!(html.contains("<html lang=\"en\" dir=\"ltr\">"), "{path}: lang");
+        assert!(!html.contains("<title></title>") && html.contains("<title>"), "{path}: title");
+        assert_eq!(html.matches("<main").count(), 1, "{path}: one main");
+        assert!(!html.contains(" style=") && !html.contains("<style"), "{path}: inline style");
+        assert!(!html.contains(" onclick=") && !html.contains("javascript:"), "{path}: inline script");
+        assert_eq!(html.matches("<script").count(), 1, "{path}: one script");
+        assert!(html.contains("<script type=\"module\" src=\"/static/live-"), "{path}: from a file");
+        let ids = attributes(html, "id");
+        assert_eq!(
+            ids.iter().collect::<BTreeSet<_>>().len(),
+            ids.len(),
+            "{path}: ids are told apart: {ids:?}"
+        );
+        for referred in
+            attributes(html, "aria-labelledby").into_iter().chain(attributes(html, "aria-describedby"))
+        {
+            assert!(ids.contains(&referred), "{path}: {referred} is referred to");
+        }
+        for (name, expected) in [
+            ("content-security-policy", crate::headers::CSP),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", "no-cache"),
+        ] {
+            assert_eq!(page.header(name), expected, "{path}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_link_leads_somewhere() {
+    let app = app();
+    let mut links = BTreeSet::new();
+    for (_, page) in every_page(&app).await {
+        let own = |link: &&&str| link.starts_with('/');
+        links.extend(attributes(&page.body, "href").iter().filter(own).map(|s| (*s).to_owned()));
+        links.extend(attributes(&page.body, "src").iter().filter(own).map(|s| (*s).to_owned()));
+    }
+    assert!(links.len() > 20, "{links:?}");
+    for link in links {
+        let path = link.split('#').next().unwrap();
+        let expected = if path == "/s/fine.example" { StatusCode::NOT_FOUND } else { StatusCode::OK };
+        assert_eq!(get(&app, path).await.status, expected, "{link}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_stylesheet_names_is_there_and_kept_for_ever() {
+    let app = app();
+    let home = get(&app, "/").await.body;
+    let css = attributes(&home, "href").into_iter().find(|h| h.contains("/site-")).unwrap();
+    let css = get(&app, css).await;
+    let named: Vec<&str> =
+        css.body.match_indices("url(").map(|(at, _)| css.body[at + 4..].split(')').next().unwrap()).collect();
+    assert_eq!(named.len(), 4, "{named:?}");
+    for name in named {
+        let file = get(&app, &format!("/static/{name}")).await;
+        assert_eq!(
+            (file.status, file.header("cache-control")),
+            (StatusCode::OK, "public, max-age=31536000, immutable"),
+            "{name}"
+        );
+    }
+    assert_eq!(get(&app, "/static/site.css").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn hostile_texts_are_text() {
+    let payloads = [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "' autofocus onfocus=alert(1) '",
+        "</textarea></title><svg/onload=alert(1)>",
+        "{{7*7}}<!--",
+        "evil\u{202e}gpj.exe\u{2066}",
+        "bell\u{7}\u{1b}[31mred",
+    ];
+    for payload in payloads {
+        let fake = FakeReadSide::with_sites(vec![hostile_site(payload)], Duration::ZERO);
+        let app = router(WebState::new(Arc::new(fake)));
+        let check = post(&app, "/check", "site=hostile.example").await.header("location").to_owned();
+        let site = get(&app, "/s/hostile.example").await.body;
+        let at = site.find("href=\"/i/").unwrap() + 6;
+        let incident = site[at..at + 35].to_owned();
+        let again = format!("/s/{}", url_escape(payload));
+        for path in ["/", "/outages", "/s/hostile.example", &check, &incident, &again] {
+            let html = get(&app, path).await.body;
+            for raw in [
+                "<script>alert",
+                "<img src=x",
+                "<svg/onload",
+                "\u{202e}",
+                "\u{2066}",
+                "\u{7}",
+                "\u{1b}",
+                "' autofocus",
+                "<!--",
+            ] {
+                assert!(!html.contains(raw), "{path} shows {raw:?} of {payload:?}");
+            }
+        }
+        let api = get(&app, "/api/v1/sites/hostile.example").await;
+        assert_eq!(api.header("content-type"), "application/json");
+    }
+}
+
+fn url_escape(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, b| {
+        write!(out, "%{b:02X}").unwrap();
+        out
+    })
+}
+
+#[tokio::test]
+async fn a_check_begins_with_a_post_and_goes_to_its_page() {
+    let app = app();
+    let answer = post(&app, "/check", "site=videohub.example").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(answer.header("location").starts_with("/c/"));
+    assert_eq!(get(&app, "/check").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    let page = get(&app, answer.header("location")).await.body;
+    for said in [
+        "videohub.example is down for people in central Europe",
+        "27 of 27 testers answered",
+        "504",
+        "If you run it",
+        "Copy link",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_checked_comes_back_with_the_reason() {
+    let app = app();
+    let bad = post(&app, "/check", "site=127.0.0.1").await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for said in [
+        "value=\"127.0.0.1\"",
+        "aria-invalid=\"true\" aria-describedby=\"site-error\"",
+        "private or reserved",
+    ] {
+        assert!(bad.body.contains(said), "{said}");
+    }
+    let busy = post(&app, "/check", "site=busy.example").await;
+    assert_eq!((busy.status, busy.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "21"));
+    let request = Request::post("/check")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", "cross-site")
+        .body(Body::from("site=videohub.example"));
+    assert_eq!(send(&app, request.unwrap()).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_report_is_taken_and_answered_honestly() {
+    let app = app();
+    for (what, status) in [
+        ("what=works", StatusCode::SEE_OTHER),
+        ("what=error-page", StatusCode::SEE_OTHER),
+        ("what=%3Cb%3E", StatusCode::NOT_FOUND),
+        ("nothing=1", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(post(&app, "/s/games.example/report", what).await.status, status, "{what}");
+    }
+    assert!(get(&app, "/s/games.example?report=counted").await.body.contains("your report counts"));
+    assert!(get(&app, "/s/games.example?report=seen").await.body.contains("It was not counted"));
+    assert!(!get(&app, "/s/games.example?report=x").await.body.contains("class=\"thanks\""));
+}
+
+#[tokio::test]
+async fn a_page_the_browser_has_is_not_sent_again() {
+    let app = app();
+    let tag = get(&app, "/about").await.header("etag").to_owned();
+    let request = Request::get("/about").header("if-none-match", &tag).body(Body::empty()).unwrap();
+    let again = send(&app, request).await;
+    assert_eq!((again.status, again.body.as_str()), (StatusCode::NOT_MODIFIED, ""));
+}
+
+#[tokio::test]
+async fn the_api_says_what_the_pages_say() {
+    let app = app();
+    let request = Request::post("/api/v1/checks").header("content-type", "application/json");
+    let started = send(&app, request.body(Body::from("{\"site\":\"games.example\"}")).unwrap()).await;
+    assert_eq!(started.status, StatusCode::CREATED);
+    let started: serde_json::Value = serde_json::from_str(&started.body).unwrap();
+    let id = started["id"].as_str().unwrap();
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let check = json(&get(&app, &format!("/api/v1/checks/{id}")).await.body);
+    assert_eq!((&check["state"], &check["answered"]), (&"done".into(), &27.into()));
+    assert_eq!(check["diagnosis"]["verdict"], "partial");
+    assert_eq!(json(&get(&app, "/api/v1/sites").await.body)["sites"][0]["host"], "bank-north.example");
+    assert_eq!(
+        json(&get(&app, "/api/v1/sites/games.example/history?hours=1").await.body)["minutes"]
+            .as_array()
+            .unwrap()
+            .len(),
+        61
+    );
+    assert_eq!(
+        json(&get(&app, "/api/v1/incidents?open=true").await.body)["incidents"].as_array().unwrap().len(),
+        4
+    );
+    assert_eq!(json(&get(&app, "/api/v1/vantages").await.body)["vantages"].as_array().unwrap().len(), 27);
+    let refused = get(&app, "/api/v1/sites/127.0.0.1").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(json(&refused.body)["error"]["code"], "PRIVATE_ADDRESS");
+    assert_eq!(get(&app, "/api/v1/checks/nothing").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn events_are_numbered_can_be_resumed_and_end() {
+    let app = app();
+    let check = post(&app, "/check", "site=videohub.example").await.header("location").to_owned();
+    let path = format!("/api/v1{}", check.replace("/c/", "/checks/")) + "/events";
+    let all = get(&app, &path).await;
+    assert_eq!(all.header("content-type"), "text/event-stream");
+    let names: Vec<&str> = all.body.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert_eq!((names[0], names.len(), names[names.len() - 1]), ("start", 31, "done"));
+    assert_eq!(names.iter().filter(|name| **name == "row").count(), 27);
+    assert!(all.body.len() < 8 * 1024, "{} bytes", all.body.len());
+    let request = Request::get(&path).header("last-event-id", "29").body(Body::empty()).unwrap();
+    let rest = send(&app, request).await.body;
+    let ids: Vec<&str> = rest.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!(ids, ["30", "31"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_script_the_page_streams_to_the_last_verdict() {
+    let app = router(WebState::new(Arc::new(FakeReadSide::new(Duration::from_millis(50)))));
+    let check = post(&app, "/check", "site=videohub.example").await.header("location").to_owned();
+    let page = get(&app, &check).await.body;
+    assert!(page.contains("<noscript><meta http-equiv=\"refresh\" content=\"0;url=?live=html\"></noscript>"));
+    assert!(page.contains("data-src=\"/api/v1/checks/"));
+    let streamed = get(&app, &format!("{check}?live=html")).await.body;
+    let first_row = streamed.find("<li><span class=\"st-").unwrap();
+    let verdict = streamed.find("is down for people in central Europe").unwrap();
+    assert!(first_row < verdict && streamed.trim_end().ends_with("</html>"));
+    assert!(!get(&app, &check).await.body.contains("<noscript>"));
+}

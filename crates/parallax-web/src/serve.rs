@@ -1,0 +1,188 @@
+//! The accept loop: HTTP/1.1 and HTTP/2 with prior knowledge on one port, every wait and every count bounded (threats T56, T57).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::connect_info::ConnectInfo;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// The other end of a connection; an extension of every request, for `ConnectInfo<Peer>`.
+pub type Peer = SocketAddr;
+
+/// Connections at once; further ones wait in the kernel's queue.
+pub const MAX_CONNECTIONS: usize = 8_192;
+/// Connections at once from one address; further ones are closed at once.
+pub const MAX_CONNECTIONS_PER_IP: usize = 64;
+/// How long a client may take from connecting, or from its last answer on HTTP/1.1, to the end of its next request's headers.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest life of a connection; a stream that lasts longer is taken up again by its client.
+pub const CONNECTION_MAX_AGE: Duration = Duration::from_hours(1);
+/// Header bytes (and read buffer) of an HTTP/1.1 request.
+pub const HTTP1_HEADER_BYTES: usize = 16 * 1024;
+/// Header lines of an HTTP/1.1 request.
+pub const HTTP1_HEADERS: usize = 64;
+/// Requests at once on an HTTP/2 connection.
+pub const HTTP2_STREAMS: u32 = 64;
+/// Streams reset by the client before they were accepted, before the connection is closed (CVE-2023-44487).
+pub const HTTP2_PENDING_RESETS: usize = 20;
+/// Streams reset by us for the client's errors, before the connection is closed (CVE-2025-8671).
+pub const HTTP2_LOCAL_RESETS: usize = 64;
+/// Header list bytes of an HTTP/2 request.
+pub const HTTP2_HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// How often a silent HTTP/2 connection is pinged.
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_mins(1);
+/// How long a ping may stay unanswered.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long open requests may take after `cancel`; streams end by themselves within it.
+pub const GRACE: Duration = Duration::from_secs(2);
+/// Rest after a failed accept, so that a full file table is not a busy loop.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `router` on `listener` until `cancel`, then lets open requests end for [`GRACE`] and returns.
+pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let crowd = Crowd::default();
+    let mut connections = JoinSet::new();
+    loop {
+        let permit = tokio::select! {
+            () = cancel.cancelled() => break,
+            permit = Arc::clone(&slots).acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { break };
+        let accepted = tokio::select! {
+            () = cancel.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                if let Some(seat) = crowd.enter(peer.ip()) {
+                    let connection = converse(stream, peer, router.clone(), cancel.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop((permit, seat));
+                    });
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_err() {
+        tracing::debug!("connections were cut after the grace period");
+    }
+}
+
+/// One connection from its first byte to its end. hyper times only HTTP/1.1 headers, and those only once it knows the version,
+/// so the wait for the first request is timed here.
+async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, cancel: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was refused");
+    }
+    let spoke = CancellationToken::new();
+    let heard = spoke.clone();
+    let service = router.map_request(move |mut request: http::Request<Incoming>| {
+        heard.cancel();
+        request.extensions_mut().insert(ConnectInfo::<Peer>(peer));
+        request
+    });
+    let builder = limits();
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = silence(&spoke) => return,
+        () = cancel.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = tokio::time::sleep(CONNECTION_MAX_AGE) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%error, "a connection ended with an error");
+    }
+}
+
+/// Ends when no request came within [`HEADER_READ_TIMEOUT`]; never when one did.
+async fn silence(spoke: &CancellationToken) {
+    if tokio::time::timeout(HEADER_READ_TIMEOUT, spoke.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn limits() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_headers(HTTP1_HEADERS)
+        .max_buf_size(HTTP1_HEADER_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(HTTP2_STREAMS)
+        .max_pending_accept_reset_streams(HTTP2_PENDING_RESETS)
+        .max_local_error_reset_streams(HTTP2_LOCAL_RESETS)
+        .max_header_list_size(HTTP2_HEADER_LIST_BYTES)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    builder
+}
+
+/// How many connections each address has.
+#[derive(Debug, Clone, Default)]
+struct Crowd(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl Crowd {
+    /// A seat for one more connection of `ip`, unless it has [`MAX_CONNECTIONS_PER_IP`].
+    fn enter(&self, ip: IpAddr) -> Option<Seat> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(ip).or_insert(0);
+        if *count >= MAX_CONNECTIONS_PER_IP {
+            return None;
+        }
+        *count += 1;
+        Some(Seat { crowd: self.clone(), ip })
+    }
+}
+
+/// One connection's place; given back when dropped.
+#[derive(Debug)]
+struct Seat {
+    crowd: Crowd,
+    ip: IpAddr,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.ip);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! What every handler is given.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parallax_aggregator::ReadSide;
+use tokio_util::sync::CancellationToken;
+
+use crate::assets::Assets;
+use crate::reporter::ReporterKey;
+
+/// What the pages and the API stand on.
+#[derive(Clone)]
+pub struct WebState {
+    /// Where everything shown comes from.
+    pub read: Arc<dyn ReadSide>,
+    /// The address people reach this under, without a slash at the end: `https://parallax.example`. Links in JSON are relative
+    /// without it. The `Host` header is never used for it.
+    pub base_url: Option<String>,
+    /// Cancelled when the program ends: streams end then.
+    pub closing: CancellationToken,
+}
+
+impl WebState {
+    /// A state without a public address that never closes by itself.
+    pub fn new(read: Arc<dyn ReadSide>) -> Self {
+        Self { read, base_url: None, closing: CancellationToken::new() }
+    }
+}
+
+impl fmt::Debug for WebState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebState").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+/// The state with what is made once at start.
+pub(crate) struct Shared {
+    pub(crate) read: Arc<dyn ReadSide>,
+    pub(crate) base_url: String,
+    pub(crate) closing: CancellationToken,
+    pub(crate) assets: Assets,
+    pub(crate) reporter_key: ReporterKey,
+    pub(crate) streams: crate::live::StreamSlots,
+}
+
+impl Shared {
+    pub(crate) fn new(state: WebState) -> Self {
+        let base_url = state.base_url.unwrap_or_default().trim_end_matches('/').to_owned();
+        Self {
+            read: state.read,
+            base_url,
+            closing: state.closing,
+            assets: Assets::embedded(),
+            reporter_key: ReporterKey::random(),
+            streams: crate::live::StreamSlots::default(),
+        }
+    }
+}
+
+/// The handlers' state extractor.
+pub(crate) type App = axum::extract::State<Arc<Shared>>;

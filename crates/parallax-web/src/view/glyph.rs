@@ -1,0 +1,89 @@
+//! A state as shape, word and colour: never one of them alone.
+
+use parallax_model::{FailureKind, Outcome, Verdict};
+use serde::Serialize;
+
+/// How a state is drawn. The spelling is the CSS class and the icon's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Glyph {
+    /// Not asked, or no answer to go by: dashed circle.
+    Unknown,
+    /// Asked, not answered yet: open ring.
+    Waiting,
+    /// Works: circle with a tick.
+    Up,
+    /// Refuses us: shield.
+    Hidden,
+    /// Slow: triangle.
+    Slow,
+    /// Fails for some: half diamond.
+    Partly,
+    /// Fails: solid square.
+    Down,
+}
+
+impl Glyph {
+    /// The icon's and the class's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Waiting => "waiting",
+            Self::Up => "up",
+            Self::Hidden => "hidden",
+            Self::Slow => "slow",
+            Self::Partly => "partly",
+            Self::Down => "down",
+        }
+    }
+
+    /// The state in a word or two, for who cannot see the shape.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "Not known",
+            Self::Waiting => "Checking",
+            Self::Up => "Works",
+            Self::Hidden => "Refuses our testers",
+            Self::Slow => "Slow",
+            Self::Partly => "Fails for some",
+            Self::Down => "Fails",
+        }
+    }
+}
+
+impl From<Verdict> for Glyph {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Up => Self::Up,
+            Verdict::Down => Self::Down,
+            Verdict::Partial | Verdict::Flaky => Self::Partly,
+            Verdict::Degraded => Self::Slow,
+            Verdict::Blocked => Self::Hidden,
+            Verdict::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<Outcome> for Glyph {
+    fn from(outcome: Outcome) -> Self {
+        match outcome.kind() {
+            None => Self::Up,
+            Some(FailureKind::Blocked(_)) => Self::Hidden,
+            Some(FailureKind::Agent(_)) => Self::Unknown,
+            Some(_) => Self::Down,
+        }
+    }
+}
+
+/// A verdict in the words of lists and titles.
+pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Up => "Up",
+        Verdict::Down => "Down",
+        Verdict::Partial => "Partly down",
+        Verdict::Degraded => "Slow",
+        Verdict::Flaky => "Comes and goes",
+        Verdict::Blocked => "Refuses our testers",
+        Verdict::Unknown => "Not known",
+    }
+}

@@ -1,0 +1,181 @@
+//! What one tester saw, as a line and as JSON.
+
+use parallax_aggregator::CheckRow;
+use parallax_model::{Family, Layer, Micros, Protocol};
+use serde::Serialize;
+
+use super::glyph::Glyph;
+use super::{failure, place, when};
+use crate::escape::neutral;
+
+/// One tester's result, ready to print. Texts that servers or strangers wrote are neutralised here already.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Row {
+    /// The tester.
+    pub(crate) agent: String,
+    /// City and country.
+    pub(crate) place: String,
+    /// The region's column.
+    pub(crate) region: String,
+    /// The network's row.
+    pub(crate) network: String,
+    /// The network's number.
+    pub(crate) asn: Option<u32>,
+    /// What kind of line.
+    pub(crate) line: &'static str,
+    /// How it is drawn.
+    pub(crate) state: Glyph,
+    /// `ok` or the failure kind.
+    pub(crate) outcome: String,
+    /// Whose failure it is.
+    pub(crate) party: Option<&'static str>,
+    /// The outcome in words.
+    pub(crate) words: String,
+    /// The outcome in a cell: milliseconds or a short word.
+    pub(crate) cell: String,
+    /// The last status.
+    pub(crate) status: Option<u16>,
+    /// The address that was used.
+    pub(crate) address: Option<String>,
+    /// `IPv4` or `IPv6`.
+    pub(crate) family: Option<&'static str>,
+    /// `HTTP/1.1`, `HTTP/2`, `HTTP/3`.
+    pub(crate) protocol: Option<&'static str>,
+    /// Who wrote the answer.
+    pub(crate) emitter: Option<String>,
+    /// Where that stands.
+    pub(crate) layer: Option<Layer>,
+    /// Which PoP.
+    pub(crate) pop: Option<String>,
+    /// Every address of the name.
+    pub(crate) addresses: Vec<String>,
+    /// Which resolver answered.
+    pub(crate) resolver: Option<String>,
+    /// Seconds until the answer is asked for again.
+    pub(crate) ttl_left_s: Option<u32>,
+    /// Seconds of a Retry-After.
+    pub(crate) retry_after_s: Option<u32>,
+    /// How the one retry ended.
+    pub(crate) retry: Option<&'static str>,
+    /// Whether the tester's own line worked.
+    pub(crate) beacon: &'static str,
+    /// The certificate.
+    pub(crate) certificate: Option<Certificate>,
+    /// Microseconds of each phase.
+    pub(crate) phases: PhaseMicros,
+    /// What else there is to say.
+    pub(crate) detail: Option<String>,
+    /// Milliseconds after the check's start; on a site's page, how old the result is.
+    pub(crate) after_ms: u64,
+}
+
+/// A certificate's facts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Certificate {
+    /// Whom it names.
+    pub(crate) subject: String,
+    /// Who signed it.
+    pub(crate) issuer: String,
+    /// When it ends, RFC 3339.
+    pub(crate) not_after: String,
+    /// TLS version of the connection.
+    pub(crate) version: String,
+}
+
+/// Phases in microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct PhaseMicros {
+    pub(crate) dns: Option<u32>,
+    pub(crate) connect: Option<u32>,
+    pub(crate) tls: Option<u32>,
+    pub(crate) first_byte: Option<u32>,
+    pub(crate) body: Option<u32>,
+    pub(crate) total: u32,
+}
+
+impl Row {
+    pub(crate) fn new(row: &CheckRow) -> Self {
+        let r = &row.result;
+        let kind = r.outcome.kind();
+        let clean = |text: &str| neutral(text).into_owned();
+        let number = |m: Option<Micros>| m.map(|m| m.0);
+        let emitter = r.emitter.as_ref();
+        Self {
+            agent: row.agent.to_string(),
+            place: clean(&place::city(&row.vantage)),
+            region: place::region(&row.vantage),
+            network: clean(&place::network(&row.vantage)),
+            asn: row.vantage.asn.map(|asn| asn.0),
+            line: place::kind_name(row.vantage.network),
+            state: r.outcome.into(),
+            outcome: r.outcome.to_string(),
+            party: match r.outcome {
+                parallax_model::Outcome::Ok => None,
+                parallax_model::Outcome::Failed(f) => Some(f.party.as_str()),
+            },
+            words: kind.map_or_else(|| "works".to_owned(), failure::long),
+            cell: kind.map_or_else(|| millis(r.phases.first_byte.unwrap_or(r.phases.total)), failure::short),
+            status: r.status.map(parallax_model::StatusCode::get),
+            address: r.address.map(|a| a.to_string()),
+            family: r.family.map(Family::as_str),
+            protocol: r.protocol.map(protocol_name),
+            emitter: emitter.filter(|e| &*e.name != "unknown").map(|e| clean(&e.name)),
+            layer: emitter.map(|e| e.layer),
+            pop: emitter.and_then(|e| e.pop.as_ref()).map(ToString::to_string),
+            addresses: r.dns.addresses.iter().map(ToString::to_string).collect(),
+            resolver: r.dns.resolver.as_deref().map(clean),
+            ttl_left_s: r.dns.ttl_left_s,
+            retry_after_s: r.retry_after_s,
+            retry: r.retry.map(parallax_model::RetryOutcome::as_str),
+            beacon: r.beacon.as_str(),
+            certificate: r.tls.as_ref().map(|t| Certificate {
+                subject: clean(&t.subject),
+                issuer: clean(&t.issuer),
+                not_after: when::rfc3339(t.not_after),
+                version: clean(&t.version),
+            }),
+            phases: PhaseMicros {
+                dns: number(r.phases.dns),
+                connect: number(r.phases.connect),
+                tls: number(r.phases.tls),
+                first_byte: number(r.phases.first_byte),
+                body: number(r.phases.body),
+                total: r.phases.total.0,
+            },
+            detail: r.detail.as_deref().map(clean),
+            after_ms: u64::try_from(row.after.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The whole time in milliseconds.
+    pub(crate) fn total(&self) -> String {
+        millis(Micros(self.phases.total))
+    }
+
+    /// Address, protocol, emitter and PoP in one line, as far as known.
+    pub(crate) fn way(&self) -> String {
+        let pop = self.pop.as_ref().map(|pop| format!("PoP {pop}"));
+        let parts = [self.address.clone(), self.protocol.map(str::to_owned), self.emitter.clone(), pop];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// The version as people write it.
+pub(crate) fn protocol_name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::H1 => "HTTP/1.1",
+        Protocol::H2 => "HTTP/2",
+        Protocol::H3 => "HTTP/3",
+    }
+}
+
+/// Milliseconds without a needless fraction: `0.4 ms`, `38 ms`.
+pub(crate) fn millis(m: Micros) -> String {
+    if m.0 < 10_000 { format!("{:.1} ms", m.as_millis_f64()) } else { format!("{:.0} ms", m.as_millis_f64()) }
+}
+
+/// The middle value; `None` of nothing.
+pub(crate) fn median(mut values: Vec<u32>) -> Option<u32> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}

@@ -1,0 +1,96 @@
+//! Sites for people and programs.
+
+use parallax_aggregator::SiteView;
+use parallax_model::{Diagnosis, ReportCounts, UnixMicros, Verdict};
+use serde::Serialize;
+
+use super::band::headline;
+use super::board::Board;
+use super::failure;
+use super::glyph::Glyph;
+use super::incident::{IncidentView, Moment};
+use super::row::Row;
+use super::when;
+
+/// A site in a list.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SiteLine {
+    pub(crate) host: String,
+    pub(crate) url: String,
+    pub(crate) verdict: Verdict,
+    #[serde(skip)]
+    pub(crate) state: Glyph,
+    pub(crate) sentence: String,
+    /// The sentence for a list that names the site already, with what those get who fail.
+    #[serde(skip)]
+    pub(crate) why: String,
+    pub(crate) since: Moment,
+    /// How long it has been so, for people.
+    #[serde(skip)]
+    pub(crate) lasted: String,
+    pub(crate) measured_at: Moment,
+}
+
+impl SiteLine {
+    pub(crate) fn new(view: &SiteView, now: UnixMicros) -> Self {
+        Self {
+            host: view.host.to_string(),
+            url: format!("/s/{}", view.host),
+            verdict: view.diagnosis.verdict,
+            state: view.diagnosis.verdict.into(),
+            sentence: headline(&view.diagnosis),
+            why: why(view),
+            since: Moment::new(view.since),
+            lasted: when::between(view.since, now),
+            measured_at: Moment::new(view.at),
+        }
+    }
+
+    /// Whether it belongs among the outages: something is wrong, and we can say so.
+    pub(crate) fn is_outage(&self) -> bool {
+        !matches!(self.verdict, Verdict::Up | Verdict::Unknown)
+    }
+}
+
+/// A site with everything known of it, as JSON.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SiteJson {
+    #[serde(flatten)]
+    pub(crate) line: SiteLine,
+    pub(crate) target: String,
+    pub(crate) diagnosis: Diagnosis,
+    pub(crate) reports: ReportCounts,
+    /// Seconds between two probes of an agent; null when it is not watched.
+    pub(crate) interval_s: Option<u64>,
+    pub(crate) incident: Option<IncidentView>,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl SiteJson {
+    pub(crate) fn new(view: &SiteView, now: UnixMicros) -> Self {
+        Self {
+            line: SiteLine::new(view, now),
+            target: view.target.to_string(),
+            diagnosis: view.diagnosis.clone(),
+            reports: view.reports,
+            interval_s: view.interval.map(|d| d.as_secs()),
+            incident: view.incident.as_ref().map(|incident| IncidentView::new(incident, now)),
+            rows: view.rows.iter().map(Row::new).collect(),
+        }
+    }
+}
+
+/// `Down for everyone we asked: 503 Service Unavailable.`
+fn why(view: &SiteView) -> String {
+    let sentence = headline(&view.diagnosis);
+    let rest = sentence.strip_prefix(view.host.as_str()).map_or(sentence.as_str(), str::trim_start);
+    let rest = rest.strip_prefix("is ").unwrap_or(rest);
+    let mut letters = rest.chars();
+    let capital: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    match Board::of_site(view).commonest_failure() {
+        Some((kind, _)) if view.diagnosis.verdict != Verdict::Up => {
+            format!("{capital}. What most of those get: {}.", failure::long(kind))
+        }
+        _ => format!("{capital}."),
+    }
+}

@@ -1,0 +1,140 @@
+//! From parts to a running whole: listeners, aggregator, pages. Shared by `up` and `aggregator`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parallax_aggregator::{Aggregator, AggregatorConfig, AggregatorParts, StartError};
+use parallax_runtime::{Clock, ExitCode, Health, Lifecycle, PartState, SystemClock, Tasks, entropy};
+use parallax_web::WebState;
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::term;
+
+/// Why nothing was started.
+#[derive(Debug, Error)]
+pub(crate) enum ComposeError {
+    /// A port cannot be listened on.
+    #[error("cannot listen on {address}, choose another address or port with {flag}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What changes it.
+        flag: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The aggregator does not start.
+    #[error("the aggregator cannot start")]
+    Aggregator(#[from] StartError),
+}
+
+impl ComposeError {
+    /// The code the program ends with.
+    pub(crate) const fn code(&self) -> ExitCode {
+        match self {
+            Self::Listen { .. } => ExitCode::Unavailable,
+            Self::Aggregator(StartError::Store(parallax_store::StoreError::InUse { .. })) => ExitCode::InUse,
+            Self::Aggregator(_) => ExitCode::BadConfig,
+        }
+    }
+}
+
+/// A running aggregator with its pages.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The aggregator.
+    pub aggregator: Aggregator,
+    /// Where the pages are.
+    pub page: SocketAddr,
+    /// Where agents connect.
+    pub agents: SocketAddr,
+    /// Owns every task.
+    pub lifecycle: Lifecycle,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What changes the two addresses, for the sentence about a port in use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListenFlags {
+    /// Of the page.
+    pub page: &'static str,
+    /// Of the agents' listener.
+    pub agents: &'static str,
+}
+
+/// Binds both ports first, so that nothing is half started, then starts the aggregator and serves its pages.
+pub(crate) async fn start(config: &AggregatorConfig, flags: ListenFlags) -> Result<Running, ComposeError> {
+    let listener = bind(config.listen, flags.page).await?;
+    let agents_listener = bind(config.agents_listen, flags.agents).await?;
+    let page = listener.local_addr().unwrap_or(config.listen);
+    let agents = agents_listener.local_addr().unwrap_or(config.agents_listen);
+    let metrics = metrics_recorder();
+    let health = Health::default();
+    let ready = health.part("aggregator");
+    let lifecycle = Lifecycle::new();
+    let tasks = lifecycle.tasks();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let parts =
+        AggregatorParts { clock: Arc::clone(&clock), rng: entropy(), tasks: tasks.clone(), agents_listener };
+    let aggregator = Aggregator::start(config, parts).await?;
+    ready.set(PartState::Ok);
+    serve(listener, &aggregator, (health, metrics), &tasks);
+    Ok(Running { aggregator, page, agents, lifecycle, clock })
+}
+
+async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, ComposeError> {
+    TcpListener::bind(address).await.map_err(|source| ComposeError::Listen { address, flag, source })
+}
+
+/// One recorder a process; a second one (tests) is simply not installed.
+fn metrics_recorder() -> Option<PrometheusHandle> {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).ok().map(|()| handle)
+}
+
+fn serve(
+    listener: TcpListener,
+    aggregator: &Aggregator,
+    (health, metrics): (Health, Option<PrometheusHandle>),
+    tasks: &Tasks,
+) {
+    let mut state = WebState::new(Arc::new(aggregator.reader()));
+    state.closing = tasks.soft().clone();
+    let machine = Router::new()
+        .route("/metrics", get(move || async move { metrics.map(|m| m.render()).unwrap_or_default() }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(move || async move { readiness(&health) }));
+    // What is neither a page nor a known gRPC method gets the pages' answer; gRPC clients read its 404 as UNIMPLEMENTED.
+    let grpc = aggregator.grpc_routes().into_axum_router().reset_fallback();
+    let router = parallax_web::router(state).merge(machine).merge(grpc);
+    tasks.spawn_essential("web", parallax_web::serve(listener, router, tasks.soft().clone()));
+}
+
+fn readiness(health: &Health) -> (http::StatusCode, String) {
+    let word = |state: &PartState| match state {
+        PartState::Starting => "starting".to_owned(),
+        PartState::Ok => "ok".to_owned(),
+        PartState::Degraded(why) => format!("degraded: {why}"),
+    };
+    let lines: Vec<String> =
+        health.parts().iter().map(|(name, state)| format!("{name}: {}\n", word(state))).collect();
+    let status = if health.ready() { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
+    (status, lines.concat())
+}
+
+/// Runs until a signal, drains, closes the store, and says how it went.
+pub(crate) async fn run(running: Running, also: impl Future<Output = ()>) -> ExitCode {
+    let ended = running.lifecycle.run().await;
+    also.await;
+    running.aggregator.close().await;
+    match ended {
+        Ok(()) => ExitCode::Ok,
+        Err(error) => term::failed_because("stopping was not clean", &error, ExitCode::Failed),
+    }
+}

@@ -1,0 +1,58 @@
+//! The program `parallax`: it composes the rooms of the house and talks to people. What it composes is made elsewhere.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod check;
+mod cli;
+mod client;
+mod compose;
+mod demo;
+mod lines;
+mod operator;
+mod probe;
+mod term;
+mod up;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::refused(&error),
+    };
+    parallax_runtime::init_logging(&cli.log, cli.log_format.into());
+    // Only the first provider counts; every part of the program uses this one.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return term::failed(
+                &format!("the runtime cannot start: {error}"),
+                parallax_runtime::ExitCode::Failed,
+            )
+            .into();
+        }
+    };
+    runtime.block_on(run(cli.command)).into()
+}
+
+async fn run(command: Command) -> parallax_runtime::ExitCode {
+    match command {
+        Command::Up(options) => up::up(options).await,
+        Command::Aggregator(options) => up::aggregator(options).await,
+        Command::Check(options) => check::check(options).await,
+        Command::Probe(options) => probe::probe(options).await,
+        Command::Explain(options) => lines::explain(&options),
+        Command::Diagnose(options) => lines::diagnose(&options),
+        Command::Target(options) => lines::target(&options),
+        Command::Token(options) => operator::token(options).await,
+        Command::Agents(options) => operator::agents(options).await,
+        Command::Targets(options) => operator::targets(options).await,
+        Command::Incidents(options) => operator::incidents(options).await,
+    }
+}
