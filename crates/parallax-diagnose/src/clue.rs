@@ -135,7 +135,12 @@ impl Scene<'_> {
         let stale = self.mostly(|o| o.result.address_current == Some(false));
         let refused = channel == Channel::Blocked || self.mostly(is_cut);
         let (failing, all) = (self.failing.len(), self.inside.len());
+        let through_pop = self.scopes.iter().any(|s| s.pop.is_some());
         for scope in self.scopes.clone() {
+            if through_pop && scope.pop.is_none() && scope.address.is_some() && !stale {
+                // The PoP's own address says the PoP again; it is no second clue, and none for the network.
+                continue;
+            }
             let sentence = format!("It is seen by {}: {failing} of {all} results there.", describe(scope));
             for (is_set, weights) in scope_weights(scope, stale, refused) {
                 if is_set {
