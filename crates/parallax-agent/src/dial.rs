@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::config::{SourceSection, split_authority};
-use crate::tls::AGGREGATOR_NAME;
+use parallax_proto::AGGREGATOR_NAME;
 
 /// How long finding the aggregator's addresses may take.
 const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ use crate::config::AgentConfig;
 use crate::dial::{DialError, dial};
 use crate::identity::{DataDir, Identity, IdentityError, certificate_request};
 use crate::tls::{AggregatorVerifier, Trust, client_config};
-use crate::token::{EnrollToken, TokenError};
+use parallax_proto::{EnrollToken, TokenError};
 
 #[cfg(test)]
 mod tests;

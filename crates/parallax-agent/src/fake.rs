@@ -28,8 +28,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::tls::AGGREGATOR_NAME;
-use crate::token::EnrollToken;
+use parallax_proto::AGGREGATOR_NAME;
+use parallax_proto::EnrollToken;
 
 /// 2026-06-01T00:00:00Z, the moment of every test, in microseconds.
 pub(crate) const NOW_US: i64 = 1_780_272_000_000_000;

@@ -1,6 +1,6 @@
 //! The program at a vantage point: it enrols with an aggregator, is told what to probe, probes it, and streams what it saw.
 //!
-//! [`enroll()`] trades a one-time [`token`] for a certificate. [`start`] keeps one session open to the aggregator, a schedule of
+//! [`enroll()`] trades a one-time [token](parallax_proto::EnrollToken) for a certificate. [`start`] keeps one session open to the aggregator, a schedule of
 //! targets, and a spool on disk that holds every result until the aggregator says that it has it. Any number of agents can run
 //! in one process: all state belongs to the [`RunningAgent`] and the tasks behind it.
 //!
@@ -24,12 +24,10 @@ mod schedule;
 mod session;
 mod spool;
 mod tls;
-pub mod token;
 
 pub use agent::{AgentError, AgentParts, LinkState, RunningAgent, start};
 pub use config::AgentConfig;
 pub use dial::DialError;
 pub use enroll::{EnrollError, enroll, is_enrolled};
 pub use identity::IdentityError;
-pub use tls::AGGREGATOR_NAME;
-pub use token::EnrollToken;
+pub use parallax_proto::AGGREGATOR_NAME;

@@ -1,7 +1,7 @@
 //! How an agent knows its aggregator, and how it shows who it is itself. TLS 1.3 only.
 //!
 //! No authority of the web is asked. Before enrolment the token says which CA certificate must be in the chain the aggregator
-//! shows; afterwards that certificate is kept. Every aggregator's certificate carries the name [`AGGREGATOR_NAME`], so it can move
+//! shows; afterwards that certificate is kept. Every aggregator's certificate carries the name [`AGGREGATOR_NAME`](parallax_proto::AGGREGATOR_NAME), so it can move
 //! to another address without a new certificate.
 
 use std::sync::{Arc, OnceLock};
@@ -18,8 +18,6 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, version,
 };
 
-/// The name that every aggregator's certificate carries, sent as SNI.
-pub const AGGREGATOR_NAME: &str = "aggregator.parallax.internal";
 /// 2026-01-01: a clock before it was never set (a board without a battery), and says nothing about certificates.
 const FIRST_CREDIBLE_SECOND: u64 = 1_767_225_600;
 

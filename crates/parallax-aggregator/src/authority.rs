@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use parallax_model::{AgentId, UnixMicros};
+use parallax_proto::AGGREGATOR_NAME;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
@@ -18,8 +19,6 @@ use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKey
 use thiserror::Error;
 use time::OffsetDateTime;
 
-/// The name agents expect on the aggregator's certificate, whatever address they reach it at.
-pub const AGGREGATOR_NAME: &str = "aggregator.parallax.internal";
 /// Life of an agent's certificate, in seconds: 24 hours.
 pub(crate) const AGENT_CERTIFICATE_S: i64 = 24 * 3_600;
 /// Life of the aggregator's own certificate, made anew at each start.
@@ -269,8 +268,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let authority = Authority::open(dir.path(), NOW, [1; 16]).expect("an authority");
         let key = KeyPair::generate().expect("a key");
-        let mut wish =
-            CertificateParams::new(vec!["aggregator.parallax.internal".to_owned()]).expect("params");
+        let mut wish = CertificateParams::new(vec![AGGREGATOR_NAME.to_owned()]).expect("params");
         wish.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = RequestedKey::from_csr(&csr(&wish, &key)).expect("a good request");
         let agent: AgentId = "here-1".parse().expect("an id");

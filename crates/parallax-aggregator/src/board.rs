@@ -1,7 +1,7 @@
 //! Everything evaluation knows: a window and a course for each target. Pure: results, moments and ids come in; incidents to keep
 //! and views to publish go out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(crate) struct Board {
     entries: BTreeMap<Target, Entry>,
     minutes: Minutes,
     last_incidents: BTreeMap<Host, Incident>,
+    /// Hosts that had to make room since the last [`Board::forget`].
+    displaced: Vec<Host>,
 }
 
 impl Board {
@@ -64,6 +66,7 @@ impl Board {
             let unwatched = self.entries.iter().filter(|(_, e)| e.window.interval().is_none());
             if let Some(oldest) = unwatched.min_by_key(|(_, e)| e.touched).map(|(t, _)| t.clone()) {
                 self.entries.remove(&oldest);
+                self.displaced.push(oldest.host);
             }
         }
         let last = self.last_incidents.get(&target.host);
@@ -149,10 +152,19 @@ impl Board {
         changes
     }
 
-    /// Forgets unwatched targets that nobody asked for in a day.
-    pub(crate) fn forget(&mut self, now: UnixMicros) {
+    /// Forgets unwatched targets that nobody asked for in a day. Returns the hosts of which no target is known any more.
+    pub(crate) fn forget(&mut self, now: UnixMicros) -> BTreeSet<Host> {
         let kept = u64::try_from(UNWATCHED_KEPT.as_micros()).unwrap_or(u64::MAX);
-        self.entries.retain(|_, e| e.window.interval().is_some() || now.since(e.touched) < kept);
+        let old = |_: &Target, e: &mut Entry| e.window.interval().is_none() && now.since(e.touched) >= kept;
+        let mut gone: BTreeSet<Host> =
+            self.entries.extract_if(.., old).map(|(target, _)| target.host).collect();
+        gone.extend(self.displaced.drain(..));
+        if !gone.is_empty() {
+            let known: BTreeSet<&Host> = self.entries.keys().map(|target| &target.host).collect();
+            gone.retain(|host| !known.contains(host));
+            self.last_incidents.retain(|host, last| last.closed_at.is_none() || !gone.contains(host));
+        }
+        gone
     }
 
     /// Minutes that ended before `now`; with `all` the running one too.
@@ -262,5 +274,18 @@ mod tests {
         board.evaluate(UnixMicros(0), &BTreeMap::new(), &[], || IncidentId(1));
         let views = board.views();
         assert_eq!(views.get(&target.host).map(|v| v.diagnosis.verdict), Some(Verdict::Unknown));
+    }
+
+    #[test]
+    fn an_unwatched_site_is_forgotten_a_day_after_its_last_result() {
+        let mut board = Board::default();
+        let target: Target = "https://a.example/".parse().expect("canonical");
+        let watched: Target = "https://b.example/".parse().expect("canonical");
+        let at = |hours: i64| UnixMicros(0).plus_secs(hours * 3_600);
+        board.entry(&target, at(0));
+        board.watch(&watched, Duration::from_secs(10), at(0));
+        assert_eq!(board.forget(at(23)), BTreeSet::new());
+        assert_eq!(board.forget(at(24)), BTreeSet::from([target.host]));
+        assert_eq!(board.forget(at(48)), BTreeSet::new());
     }
 }

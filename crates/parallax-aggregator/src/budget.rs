@@ -1,11 +1,11 @@
-//! How often a site may be asked for, whoever asks: waves per target and new names per registrable domain.
+//! How often a site may be asked for, whoever asks: waves per host and port, and new names per registrable domain.
 //!
 //! Pure: moments come in. State is bounded; when full, the oldest entries go.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use parallax_model::{Host, Target, UnixMicros};
+use parallax_model::{Host, Port, Target, UnixMicros};
 
 /// One wave per target in this time; checks that come sooner join the last one.
 pub(crate) const WAVE_INTERVAL: Duration = Duration::from_mins(1);
@@ -29,7 +29,7 @@ pub(crate) struct Busy {
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     all: VecDeque<UnixMicros>,
-    domains: BTreeMap<String, VecDeque<(UnixMicros, Host)>>,
+    domains: BTreeMap<String, VecDeque<(UnixMicros, Host, Port)>>,
 }
 
 const MINUTE_US: u64 = 60_000_000;
@@ -45,14 +45,19 @@ impl Budget {
         }
         let domain = registrable(&target.host);
         if self.domains.len() >= MAX_DOMAINS && !self.domains.contains_key(&domain) {
-            self.domains.retain(|_, seen| seen.back().is_some_and(|(t, _)| now.since(*t) < MINUTE_US));
+            self.domains.retain(|_, seen| seen.back().is_some_and(|(t, ..)| now.since(*t) < MINUTE_US));
         }
         let seen = self.domains.entry(domain.clone()).or_default();
-        seen.retain(|(t, host)| now.since(*t) < MINUTE_US && *host != target.host);
-        if let (true, Some((oldest, _))) = (seen.len() >= NAMES_PER_DOMAIN_MINUTE, seen.front()) {
+        seen.retain(|(t, ..)| now.since(*t) < MINUTE_US);
+        // Another path is the same server: ten paths must not be ten waves.
+        let same = seen.iter().find(|(_, host, port)| *host == target.host && *port == target.port);
+        if let Some((last, ..)) = same {
+            return Err(Busy { what: target.host.to_string(), retry_after: rest(*last, now) });
+        }
+        if let (true, Some((oldest, ..))) = (seen.len() >= NAMES_PER_DOMAIN_MINUTE, seen.front()) {
             return Err(Busy { what: domain, retry_after: rest(*oldest, now) });
         }
-        seen.push_back((now, target.host.clone()));
+        seen.push_back((now, target.host.clone(), target.port));
         self.all.push_back(now);
         Ok(())
     }
@@ -88,9 +93,20 @@ mod tests {
             busy,
             Err(Busy { what: "example.co.uk".to_owned(), retry_after: Duration::from_secs(50) })
         );
-        assert_eq!(budget.charge(&target("n0.example.co.uk"), at(11)), Ok(()), "a name already seen");
         assert_eq!(budget.charge(&target("other.co.uk"), at(11)), Ok(()), "another domain");
         assert_eq!(budget.charge(&target("n10.example.co.uk"), at(61)), Ok(()), "a minute later");
+    }
+
+    #[test]
+    fn another_path_of_a_host_is_no_other_wave() {
+        let mut budget = Budget::default();
+        let at = |s: i64| UnixMicros(0).plus_secs(s);
+        let of = |url: &str| url.parse::<Target>().expect("a target");
+        assert_eq!(budget.charge(&of("https://shop.example.com/"), at(0)), Ok(()));
+        let busy = Busy { what: "shop.example.com".to_owned(), retry_after: Duration::from_secs(50) };
+        assert_eq!(budget.charge(&of("https://shop.example.com/?a=1"), at(10)), Err(busy));
+        assert_eq!(budget.charge(&of("http://shop.example.com/"), at(10)), Ok(()), "another port");
+        assert_eq!(budget.charge(&of("https://shop.example.com/?a=1"), at(60)), Ok(()), "a minute later");
     }
 
     #[test]

@@ -31,8 +31,8 @@ const SCOUT_MEMORY: Duration = Duration::from_hours(24);
 const EVENTS: usize = 256;
 /// Results of one check that may wait for their turn; more than a panel can send.
 const ROWS: usize = 2 * MAX_PANEL;
-/// Checks kept in memory, running and over.
-const MAX_CHECKS: usize = 4_096;
+/// Checks kept in memory, running and over: more than a minute can start; older ones are read from the store.
+const MAX_CHECKS: usize = 1_024;
 
 type Row = (AgentId, Arc<Vantage>, Arc<ProbeResult>);
 

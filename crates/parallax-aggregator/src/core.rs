@@ -18,6 +18,7 @@ use tonic::Status;
 use crate::authority::Authority;
 use crate::checks::Checks;
 use crate::place::Places;
+use crate::reporter::ReporterKey;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
 
@@ -53,8 +54,8 @@ pub(crate) struct Core {
     pub tasks: Tasks,
     /// SHA-256 of the operator's key.
     pub operator_key: [u8; 32],
-    /// Keys the hashes reporters are known by; gone with the process.
-    pub report_salt: u64,
+    /// Makes the numbers reporters are known by; gone with the process.
+    pub reporter_key: ReporterKey,
     // std mutexes: held for map operations only, never across an await.
     pub(crate) schedule: Mutex<BTreeMap<Target, Watched>>,
     pub(crate) reports: Mutex<BTreeMap<Host, ReportCounts>>,

@@ -19,8 +19,8 @@ const EVALUATE_EVERY: Duration = Duration::from_millis(500);
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
 /// How much of the journal is replayed into windows at start.
 const REPLAY: Duration = Duration::from_mins(15);
-/// How far back reports count as "now".
-const REPORTS_WINDOW_S: i64 = 15 * 60;
+/// How far back reports count as "now", in seconds.
+pub(crate) const REPORTS_WINDOW_S: i64 = 15 * 60;
 
 /// What is said of a site, as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,12 +38,20 @@ pub(crate) async fn restore(core: &Core) -> Result<Board, StoreError> {
     for (target, watched) in core.watched() {
         board.watch(&target, watched.interval, now);
     }
+    let mut forgotten = 0_usize;
     for state in core.store.site_states().await? {
         if let Ok(Said { target, diagnosis, since, at }) = serde_json::from_str(&state.state) {
             board.resume(&target, diagnosis, since, at);
         } else {
-            tracing::warn!(site = %state.site, "what was said of a site cannot be read; it will be found out anew");
+            tracing::debug!(target.host = %state.site, "what was said of this site cannot be read");
+            forgotten += 1;
         }
+    }
+    if forgotten > 0 {
+        tracing::warn!(
+            sites = forgotten,
+            "what was said of some sites cannot be read; it will be found out anew"
+        );
     }
     let since = now.plus_micros(-i64::try_from(REPLAY.as_micros()).unwrap_or(0));
     let mut journal = core.store.journal_since(since).await?;
@@ -169,8 +177,14 @@ impl Evaluation {
 
     /// Writes what changed. A store that fails is logged; what is said goes on being said.
     async fn keep(&self, changes: Changes, now: UnixMicros) {
+        let watched = self.core.watched();
         for (target, said, since) in changes.said {
-            tracing::info!(target.host = %target.host, verdict = %said.verdict, said.sentence, "a verdict changed");
+            // What only visitors asked for is theirs: its host is told to nobody but who debugs.
+            if watched.contains_key(&target) {
+                tracing::info!(target.host = %target.host, verdict = %said.verdict, said.sentence, "a verdict changed");
+            } else {
+                tracing::debug!(target.host = %target.host, verdict = %said.verdict, said.sentence, "a verdict changed");
+            }
             let site = target.host.clone();
             match serde_json::to_string(&Said { target, diagnosis: said, since, at: now }) {
                 Ok(state) => {
@@ -199,7 +213,9 @@ impl Evaluation {
         if !rows.is_empty() {
             Self::noted("keep minutes", self.core.store.add_minutes(rows).await);
         }
-        self.board.forget(now);
+        for site in self.board.forget(now) {
+            Self::noted("forget a site", self.core.store.remove_site_state(&site).await.map(drop));
+        }
         self.refresh_reports(now).await;
         if !all {
             match self.core.store.prune(now).await {
@@ -227,20 +243,24 @@ impl Evaluation {
     }
 }
 
+/// Sites whose reports are counted at the same time. Anybody may report any public name; the counts of sites beyond this number
+/// start when others have grown old. The reports themselves are kept all the same.
+const MAX_REPORTED_SITES: usize = 10_000;
+
 /// Keeps only sites that have reports.
 pub(crate) fn set_counts(reports: &mut BTreeMap<Host, ReportCounts>, site: Host, counts: ReportCounts) {
     if counts.problem == 0 && counts.works == 0 {
         reports.remove(&site);
-    } else {
+    } else if reports.len() < MAX_REPORTED_SITES || reports.contains_key(&site) {
         reports.insert(site, counts);
     }
 }
 
+/// The id says whose it is to who may look; the host may be one that only visitors asked for.
 fn log_incident(incident: &Incident) {
     let verdict = incident.latest().map(|s| s.diagnosis.verdict.as_str()).unwrap_or_default();
     tracing::info!(
         incident.id = %incident.id,
-        target.host = %incident.site,
         verdict,
         closed = incident.closed_at.is_some(),
         steps = incident.steps.len(),

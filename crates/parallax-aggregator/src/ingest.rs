@@ -17,7 +17,7 @@ use parallax_proto::v1::agent::{
     Ack, Drain, EnrollRequest, EnrollResponse, Heartbeat, Hello, RenewRequest, RenewResponse, ResultBatch,
     SessionRequest, SessionResponse, Welcome,
 };
-use parallax_proto::{vantage_from_wire, vantage_to_wire};
+use parallax_proto::{EnrollToken, vantage_from_wire, vantage_to_wire};
 use parallax_store::{Heard, JournalBatch, RedeemError};
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -26,10 +26,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::authority::{RequestedKey, agent_of};
+use crate::authority::{RequestedKey, agent_of, sha256};
 use crate::core::{Core, store_failed};
 use crate::sessions::{OUTBOX, Outbox, Seat};
-use crate::token;
 
 /// How often both sides say that they are there.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -81,7 +80,9 @@ impl AgentService for Ingest {
         // One answer for every bad token: whoever guesses learns nothing.
         let refused =
             || Status::unauthenticated("the token is unknown, used or has expired; ask for a new one");
-        let hash = token::hash(&request.token).ok_or_else(refused)?;
+        // Whether the token's pin is ours is not asked: the secret decides.
+        let token: EnrollToken = request.token.parse().map_err(|_| refused())?;
+        let hash = sha256(&token.secret());
         let now = self.core.now();
         let redeemed =
             self.core.store.redeem_token(hash, key.fingerprint(), now).await.map_err(|e| match e {

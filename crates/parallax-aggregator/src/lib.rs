@@ -20,15 +20,15 @@ mod panel;
 mod place;
 mod read;
 mod reader;
+mod reporter;
 mod services;
 mod sessions;
 mod snapshot;
 mod start;
-mod token;
 mod vantages;
 mod window;
 
-pub use authority::{AGGREGATOR_NAME, AuthorityError};
+pub use authority::AuthorityError;
 pub use config::{AggregatorConfig, DEFAULT_INTERVAL_MS, TargetSection};
 pub use listener::TlsSetupError;
 pub use place::Place;

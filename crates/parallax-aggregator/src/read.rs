@@ -4,6 +4,7 @@
 //! than the process it runs in.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub enum ReadError {
     /// The store failed; the text names the operation. It was logged where it happened.
     #[error("the store cannot be read: {0}")]
-    Store(String),
+    Store(&'static str),
 }
 
 /// Why a check was not started.
@@ -205,15 +206,15 @@ pub enum ReportKind {
     Works,
 }
 
-/// A report on its way in. The reporter is known only by a keyed hash of the network prefix, made by the web side.
+/// A report on its way in.
 #[derive(Debug, Clone)]
 pub struct ReportInput {
     /// Of which site.
     pub site: Host,
     /// What is said.
     pub kind: ReportKind,
-    /// Keyed hash of the reporter's /24 or /48.
-    pub reporter: u64,
+    /// Where it comes from. The address goes no further than a keyed hash of its /24 or /48; all of unknown origin are one reporter.
+    pub from: Option<IpAddr>,
 }
 
 /// Everything a page, an API or a feed may ask.

@@ -9,15 +9,13 @@ use tokio::sync::watch;
 
 use crate::checks::EndedCheck;
 use crate::core::{Core, lock, store_failed};
-use crate::evaluation::set_counts;
+use crate::evaluation::{REPORTS_WINDOW_S, set_counts};
 use crate::kept;
 use crate::read::{
     BoxFuture, CheckRefusal, CheckStream, HistoryMinute, ReadError, ReadSide, ReportInput, ReportKind,
     SiteView, VantagePoint,
 };
 
-/// Reports of the last quarter hour count as "now", in seconds.
-const REPORTS_WINDOW_S: i64 = 15 * 60;
 /// A page shows at most this many incidents.
 const MAX_INCIDENTS: u32 = 1_000;
 
@@ -38,14 +36,9 @@ impl Reader {
         &self.core.tasks
     }
 
-    /// Keys the hashes reporters are known by.
-    pub(crate) fn report_salt(&self) -> u64 {
-        self.core.report_salt
-    }
-
     fn failed(operation: &'static str, error: &parallax_store::StoreError) -> ReadError {
         drop(store_failed(operation, error));
-        ReadError::Store(operation.to_owned())
+        ReadError::Store(operation)
     }
 }
 
@@ -143,7 +136,8 @@ impl ReadSide for Reader {
                 ReportKind::Works => None,
             };
             let now = self.core.now();
-            let row = ReportRow { site: report.site.clone(), at: now, problem, reporter: report.reporter };
+            let reporter = report.from.map_or(0, |address| self.core.reporter_key.reporter(address));
+            let row = ReportRow { site: report.site.clone(), at: now, problem, reporter };
             let counted =
                 self.core.store.add_report(row).await.map_err(|e| Self::failed("keep a report", &e))?;
             let counts = self.core.store.report_counts(&report.site, now.plus_secs(-REPORTS_WINDOW_S)).await;

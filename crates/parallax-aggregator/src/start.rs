@@ -8,6 +8,7 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use parallax_bus::{Publisher, ResultBus};
 use parallax_model::{AgentId, UnixMicros};
+use parallax_proto::EnrollToken;
 use parallax_proto::v1::agent::agent_service_server::AgentServiceServer;
 use parallax_runtime::{Clock, Rng, Tasks};
 use parallax_store::{Store, StoreError, TokenRecord};
@@ -28,9 +29,10 @@ use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES};
 use crate::listener::{TlsSetupError, accept, acceptor};
 use crate::place::Places;
 use crate::reader::{Reader, keep_checks};
+use crate::reporter::ReporterKey;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
-use crate::{services, token, vantages};
+use crate::{services, vantages};
 
 /// The file in the data directory that holds the operator's key.
 pub const OPERATOR_KEY_FILE: &str = "operator.key";
@@ -116,7 +118,7 @@ impl Aggregator {
             clock,
             tasks: tasks.clone(),
             operator_key,
-            report_salt: rng.random(),
+            reporter_key: ReporterKey::new(rng.random()),
             schedule: Mutex::default(),
             reports: Mutex::default(),
             rng: Mutex::new(rng),
@@ -155,11 +157,6 @@ impl Aggregator {
         self.core.watch(target, interval).await
     }
 
-    /// How many agents are connected.
-    pub fn agents_online(&self) -> usize {
-        self.core.sessions.online().len()
-    }
-
     /// Closes the store after every task has ended: what was written is checkpointed.
     pub async fn close(self) {
         let Self { core, .. } = self;
@@ -184,7 +181,7 @@ impl Core {
         let expires_at = now.plus_micros(i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX));
         let record = TokenRecord { hash: sha256(&secret), agent, created_at: now, expires_at };
         self.store.create_token(record).await?;
-        Ok((token::write(&secret, &self.authority.pin()), expires_at))
+        Ok((EnrollToken::new(secret, self.authority.pin()).reveal(), expires_at))
     }
 
     /// A made-up agent id.

@@ -8,7 +8,7 @@ use parallax_model::{
 use crate::cause::{Clue, Family, Weights};
 use crate::observe::{Channel, Observation, Observations, Seen, count};
 use crate::rules::Ruling;
-use crate::sentence::{describe, shown_status};
+use crate::sentence::shown_status;
 use crate::visitor::covers;
 use crate::world::{ChangeKind, WorldResult};
 
@@ -141,7 +141,7 @@ impl Scene<'_> {
                 // The PoP's own address says the PoP again; it is no second clue, and none for the network.
                 continue;
             }
-            let sentence = format!("It is seen by {}: {failing} of {all} results there.", describe(scope));
+            let sentence = format!("It is seen by {}: {failing} of {all} results there.", scope.in_words());
             for (is_set, weights) in scope_weights(scope, stale, refused) {
                 if is_set {
                     self.add(Family::Scope, weights, sentence.clone());

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use parallax_model::{Cause, CauseKind, Diagnosis, DnsFailure, FailureKind, Host, Verdict, VisitorVerdict};
+use parallax_model::{
+    Cause, CauseKind, Diagnosis, DnsFailure, FailureKind, Host, Scope, Verdict, VisitorVerdict,
+};
 
 use crate::analyse::{Analysis, Tally};
 use crate::cause::likeliest;
@@ -10,7 +12,7 @@ use crate::clue::clues;
 use crate::observe::{Channel, Observation, Observations, SetAside, count};
 use crate::reports::surge;
 use crate::rules::{Ruling, plural, rule};
-use crate::sentence::{Names, code, describe, happens, inside};
+use crate::sentence::{Names, code, happens, inside};
 use crate::visitor::{covers, tell};
 
 /// "Under maintenance" is said from this probability of the cause on.
@@ -220,7 +222,7 @@ fn operator_sentence(ruling: &Ruling<'_>, analysis: &Analysis, observations: &Ob
         Some((kind, None)) => code(kind),
         None => "slow first byte".to_owned(),
     };
-    let whom: Vec<String> = ruling.scopes.iter().map(describe).collect();
+    let whom: Vec<String> = ruling.scopes.iter().map(Scope::in_words).collect();
     let everyone = ruling.scopes.iter().any(|scope| scope.all);
     let asked = if everyone { ruling.scan.everyone.agents } else { ruling.scan.covered.agents };
     let hit = distinct(affected(ruling, observations));
@@ -252,7 +254,7 @@ fn evidence(ruling: &Ruling<'_>, observations: &Observations) -> Vec<String> {
             let finding = scan.findings.iter().find(|finding| finding.scope == *scope);
             let Some(finding) = finding else { continue };
             let one = Ruling { scopes: vec![scope.clone()], ..ruling.clone() };
-            let place = format!("{}: ", describe(scope));
+            let place = format!("{}: ", scope.in_words());
             lines.push(group_line(&one, observations, &finding.tally, &place));
         }
         let outside = &scan.outside;
@@ -284,7 +286,7 @@ fn group_line(ruling: &Ruling<'_>, observations: &Observations, tally: &Tally, p
 
 /// Other names for whom it concerns.
 fn same_coverage_line(ruling: &Ruling<'_>) -> Option<String> {
-    let names: Vec<String> = ruling.same_coverage.iter().map(describe).collect();
+    let names: Vec<String> = ruling.same_coverage.iter().map(Scope::in_words).collect();
     (!names.is_empty()).then(|| {
         format!("The same testers are those of {}: it cannot be told apart.", names.join(" and of "))
     })

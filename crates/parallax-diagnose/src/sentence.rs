@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use parallax_model::{
-    Asn, ConnectFailure, DnsFailure, FailureKind, Host, HttpFailure, NetworkKind, Protocol, Scope,
-    TlsFailure, Verdict,
+    Asn, ConnectFailure, DnsFailure, FailureKind, Host, HttpFailure, NetworkKind, Scope, TlsFailure, Verdict,
 };
 
 use crate::observe::{Observation, Observations};
@@ -96,7 +95,7 @@ impl<'a> Names<'a> {
             (true, Scope { pop: Some(pop), .. }) => format!("{host} fails through one CDN site: {pop}"),
             (true, Scope { family: Some(family), .. }) => format!("{host} fails over {family} only"),
             (true, Scope { protocol: Some(protocol), .. }) => {
-                format!("{host} fails over {} only", http_version(*protocol))
+                format!("{host} fails over {} only", protocol.in_words())
             }
             (true, Scope { address: Some(address), .. }) => {
                 format!("{host} fails at one of its addresses: {address}")
@@ -125,32 +124,12 @@ impl<'a> Names<'a> {
             scope.pop.as_ref().map(|pop| format!(" through {pop}")),
             scope.address.map(|address| format!(" sent to {address}")),
             scope.family.map(|family| format!(" over {family}")),
-            scope.protocol.map(|protocol| format!(" over {}", http_version(protocol))),
+            scope.protocol.map(|protocol| format!(" over {}", protocol.in_words())),
             scope.resolver.as_ref().map(|resolver| format!(" using the resolver {resolver}")),
         ];
         text.extend(parts.into_iter().flatten());
         text
     }
-}
-
-/// A scope for operators: `AS64500 in eu-west`.
-pub(crate) fn describe(scope: &Scope) -> String {
-    if scope.all {
-        return "everyone".to_owned();
-    }
-    let parts = [
-        scope.asn.map(|asn| asn.to_string()),
-        scope.network.map(|network| format!("{network} networks")),
-        scope.pop.as_ref().map(|pop| format!("PoP {pop}")),
-        scope.address.map(|address| format!("address {address}")),
-        scope.family.map(|family| family.to_string()),
-        scope.protocol.map(|protocol| http_version(protocol).to_owned()),
-        scope.resolver.as_ref().map(|resolver| format!("resolver {resolver}")),
-        scope.country.as_ref().map(ToString::to_string),
-        scope.region.as_ref().map(ToString::to_string),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    parts.join(" in ")
 }
 
 /// The HTTP status that a visitor would see.
@@ -165,9 +144,9 @@ pub(crate) fn shown_status(observation: &Observation) -> Option<u16> {
 pub(crate) fn happens(kind: FailureKind) -> String {
     let text = match kind {
         FailureKind::Http(HttpFailure::Status(code)) => {
-            return match status_words(code.get()) {
-                "" => format!("get {code}"),
-                words => format!("get {code} {words}"),
+            return match code.reason() {
+                None => format!("get {code}"),
+                Some(reason) => format!("get {code} {reason}"),
             };
         }
         FailureKind::Dns(DnsFailure::Nxdomain) => "find no such name",
@@ -200,40 +179,6 @@ pub(crate) fn code(kind: FailureKind) -> String {
     match kind {
         FailureKind::Http(HttpFailure::Status(code)) => code.to_string(),
         other => other.to_string(),
-    }
-}
-
-/// Reason phrases: RFC 9110, 15; RFC 6585; RFC 7725; Cloudflare's own for 520 to 526.
-fn status_words(code: u16) -> &'static str {
-    match code {
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        406 => "Not Acceptable",
-        410 => "Gone",
-        429 => "Too Many Requests",
-        451 => "Unavailable For Legal Reasons",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        520 => "Web Server Returned an Unknown Error",
-        521 => "Web Server Is Down",
-        522 => "Connection Timed Out",
-        523 => "Origin Is Unreachable",
-        524 => "A Timeout Occurred",
-        525 => "SSL Handshake Failed",
-        526 => "Invalid SSL Certificate",
-        _ => "",
-    }
-}
-
-fn http_version(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::H1 => "HTTP/1.1",
-        Protocol::H2 => "HTTP/2",
-        Protocol::H3 => "HTTP/3",
     }
 }
 

@@ -29,6 +29,35 @@ impl StatusCode {
     pub const fn get(self) -> u16 {
         self.0
     }
+
+    /// The name of a status that people meet in an outage; `None` for the others. RFC 9110, 15; RFC 6585; RFC 7725; Cloudflare's
+    /// own names for 520 to 526, which no RFC knows.
+    pub const fn reason(self) -> Option<&'static str> {
+        Some(match self.0 {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            406 => "Not Acceptable",
+            410 => "Gone",
+            421 => "Misdirected Request",
+            429 => "Too Many Requests",
+            451 => "Unavailable For Legal Reasons",
+            500 => "Internal Server Error",
+            501 => "Not Implemented",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            504 => "Gateway Timeout",
+            520 => "Web Server Returned an Unknown Error",
+            521 => "Web Server Is Down",
+            522 => "Connection Timed Out",
+            523 => "Origin Is Unreachable",
+            524 => "A Timeout Occurred",
+            525 => "SSL Handshake Failed",
+            526 => "Invalid SSL Certificate",
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for StatusCode {

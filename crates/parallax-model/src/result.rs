@@ -27,6 +27,17 @@ words! {
     }
 }
 
+impl Protocol {
+    /// The version as people write it.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::H1 => "HTTP/1.1",
+            Self::H2 => "HTTP/2",
+            Self::H3 => "HTTP/3",
+        }
+    }
+}
+
 /// An IP family. In JSON it is the number 4 or 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {

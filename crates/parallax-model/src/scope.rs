@@ -99,10 +99,65 @@ impl Scope {
         set.into_iter().filter_map(|(on, attribute)| on.then_some(attribute)).collect()
     }
 
+    /// The scope in a few words: `AS64500 in eu-west`, `PoP FRA`, `IPv6`, `everyone`. Codes stay codes: this is for who runs sites.
+    pub fn in_words(&self) -> String {
+        if self.all {
+            return "everyone".to_owned();
+        }
+        let who = [
+            self.asn.map(|asn| asn.to_string()),
+            self.pop.as_ref().map(|pop| format!("PoP {pop}")),
+            self.address.map(|address| format!("address {address}")),
+            self.family.map(|family| family.to_string()),
+            self.protocol.map(|protocol| protocol.in_words().to_owned()),
+            self.resolver.as_deref().map(|resolver| format!("resolver {resolver}")),
+            self.network.map(|network| lines(network).to_owned()),
+        ];
+        let places =
+            [self.region.as_ref().map(ToString::to_string), self.country.as_ref().map(ToString::to_string)];
+        let who = who.into_iter().flatten().collect::<Vec<_>>().join(" with ");
+        let places = places.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        match (who.is_empty(), places.is_empty()) {
+            (false, false) => format!("{who} in {places}"),
+            (false, true) => who,
+            (true, _) => places,
+        }
+    }
+
     /// Checks that the scope says something, and `all` only alone.
     pub fn validate(&self) -> Result<(), ScopeError> {
         let set = self.attributes();
         let alone = set.len() == 1 || !self.all;
         if set.is_empty() || !alone { Err(ScopeError) } else { Ok(()) }
+    }
+}
+
+const fn lines(kind: NetworkKind) -> &'static str {
+    match kind {
+        NetworkKind::Home => "home lines",
+        NetworkKind::Mobile => "mobile networks",
+        NetworkKind::Hosting => "data centres",
+        NetworkKind::Unknown => "lines of unknown kind",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_named_by_what_they_share() {
+        let cases = [
+            (r#"{"all":true}"#, "everyone"),
+            (r#"{"asn":64500,"region":"eu-west"}"#, "AS64500 in eu-west"),
+            (r#"{"country":"DE"}"#, "DE"),
+            (r#"{"pop":"FRA","family":6}"#, "PoP FRA with IPv6"),
+            (r#"{"address":"192.0.2.1"}"#, "address 192.0.2.1"),
+            (r#"{"protocol":"h3"}"#, "HTTP/3"),
+            (r#"{"network":"mobile","country":"DE"}"#, "mobile networks in DE"),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(serde_json::from_str::<Scope>(json).unwrap().in_words(), expected);
+        }
     }
 }

@@ -25,6 +25,21 @@ words! {
     }
 }
 
+impl Verdict {
+    /// The verdict in the words of lists and titles.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Up => "Up",
+            Self::Down => "Down",
+            Self::Partial => "Partly down",
+            Self::Degraded => "Slow",
+            Self::Flaky => "Comes and goes",
+            Self::Blocked => "Refuses our testers",
+            Self::Unknown => "Not known",
+        }
+    }
+}
+
 words! {
     /// What is said to one visitor.
     pub enum VisitorVerdict ("visitor verdict") {

@@ -18,7 +18,6 @@ use crate::convert::{
     status_from_wire, target_from_wire, target_to_wire, tls_from_wire, tls_to_wire,
 };
 use crate::v1::agent::{ResultColumns, ResultExtra};
-use crate::v1::types;
 
 /// Most results in one batch.
 pub const MAX_BATCH_RESULTS: u32 = 1_000;
@@ -256,8 +255,6 @@ fn entry<'a, T>(
 
 impl Decoded {
     fn new(c: &ResultColumns) -> Result<Self, WireError> {
-        let none = types::DnsFacts::default();
-        let dns = |d: &types::DnsFacts| dns_from_wire(if *d == none { &none } else { d }, None);
         Ok(Self {
             targets: c.targets.iter().map(|t| target_from_wire(Some(t))).collect::<Result<_, _>>()?,
             addresses: c
@@ -267,7 +264,7 @@ impl Decoded {
                 .collect::<Result<_, _>>()?,
             checks: c.checks.iter().map(|b| check_id_from_wire(b)).collect::<Result<_, _>>()?,
             emitters: c.emitters.iter().map(emitter_from_wire).collect::<Result<_, _>>()?,
-            dns: c.dns.iter().map(dns).collect::<Result<_, _>>()?,
+            dns: c.dns.iter().map(|d| dns_from_wire(d, None)).collect::<Result<_, _>>()?,
             tls: c.tls.iter().map(tls_from_wire).collect::<Result<_, _>>()?,
         })
     }

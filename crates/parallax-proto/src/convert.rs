@@ -1,4 +1,4 @@
-//! Between wire and model, one function a direction and type. Absent optional parts are empty strings or zeros on the wire.
+//! Between wire and model, one function a direction and type: what a probe saw here, what is said of it in [`said`]. Absent optional parts are empty strings or zeros on the wire.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,14 @@ use parallax_model::{
 };
 
 use crate::WireError;
-use crate::v1::{incident, types};
+use crate::v1::types;
+
+mod said;
+
+pub use said::{
+    diagnosis_from_wire, diagnosis_to_wire, incident_from_wire, incident_to_wire, scope_from_wire,
+    scope_to_wire,
+};
 
 /// Both directions between a model vocabulary and the wire enum with the same member names.
 macro_rules! wire_words {
@@ -458,119 +465,5 @@ pub fn result_from_wire(r: &types::ProbeResult) -> Result<model::ProbeResult, Wi
         retry: retry_from_wire(r.retry),
         beacon: beacon_from_wire(r.beacon).unwrap_or(model::BeaconState::Untested),
         detail: detail_from_wire(&r.detail)?,
-    })
-}
-
-/// Writes a scope.
-pub fn scope_to_wire(scope: &model::Scope) -> types::Scope {
-    types::Scope {
-        all: scope.all,
-        asn: scope.asn.map_or(0, |a| a.0),
-        region: scope.region.as_ref().map(|r| r.as_str().to_owned()).unwrap_or_default(),
-        country: scope.country.as_ref().map(|c| c.as_str().to_owned()).unwrap_or_default(),
-        pop: scope.pop.as_ref().map(|p| p.as_str().to_owned()).unwrap_or_default(),
-        family: scope.family.map_or(0, family_to_wire),
-        address: scope.address.map(address_to_wire).unwrap_or_default(),
-        protocol: scope.protocol.map_or(0, protocol_to_wire),
-        resolver: scope.resolver.clone().unwrap_or_default(),
-        network: scope.network.map_or(0, |n| network_to_wire(n) as i32),
-    }
-}
-
-/// Reads a scope.
-pub fn scope_from_wire(scope: &types::Scope) -> Result<model::Scope, WireError> {
-    let read = model::Scope {
-        all: scope.all,
-        asn: (scope.asn != 0).then_some(model::Asn(scope.asn)),
-        region: optional("scope.region", &scope.region)?,
-        country: optional("scope.country", &scope.country)?,
-        pop: optional("scope.pop", &scope.pop)?,
-        family: ip_family_from_wire(scope.family),
-        address: address_from_wire("scope.address", &scope.address)?,
-        protocol: http_version_from_wire(scope.protocol),
-        resolver: (!scope.resolver.is_empty()).then(|| scope.resolver.clone()),
-        network: network_from_wire(scope.network),
-    };
-    read.validate().map_err(|e| WireError::invalid("scope", e))?;
-    Ok(read)
-}
-
-/// Writes a diagnosis.
-pub fn diagnosis_to_wire(d: &model::Diagnosis) -> types::Diagnosis {
-    types::Diagnosis {
-        verdict: verdict_to_wire(d.verdict) as i32,
-        confidence: d.confidence.get(),
-        scopes: d.scopes.iter().map(scope_to_wire).collect(),
-        same_coverage: d.same_coverage.iter().map(scope_to_wire).collect(),
-        cause: d.cause.as_ref().map(|c| types::Cause {
-            kind: cause_to_wire(c.kind) as i32,
-            confidence: c.confidence.get(),
-            evidence_for: c.evidence_for.clone(),
-            evidence_against: c.evidence_against.clone(),
-        }),
-        visitor: d.visitor.map_or(0, |v| visitor_to_wire(v) as i32),
-        sentence: d.sentence.clone(),
-        operator_sentence: d.operator_sentence.clone(),
-        evidence: d.evidence.clone(),
-        missing: d.missing.clone(),
-        agents: d.agents,
-        failing: d.failing,
-    }
-}
-
-/// Reads a diagnosis.
-pub fn diagnosis_from_wire(d: &types::Diagnosis) -> Result<model::Diagnosis, WireError> {
-    let scopes = |list: &[types::Scope]| list.iter().map(scope_from_wire).collect::<Result<Vec<_>, _>>();
-    let cause = d.cause.as_ref().and_then(|c| {
-        Some(model::Cause {
-            kind: cause_from_wire(c.kind)?,
-            confidence: model::Confidence::new(c.confidence),
-            evidence_for: c.evidence_for.clone(),
-            evidence_against: c.evidence_against.clone(),
-        })
-    });
-    Ok(model::Diagnosis {
-        verdict: verdict_from_wire(d.verdict).unwrap_or(model::Verdict::Unknown),
-        confidence: model::Confidence::new(d.confidence),
-        scopes: scopes(&d.scopes)?,
-        same_coverage: scopes(&d.same_coverage)?,
-        cause,
-        visitor: visitor_from_wire(d.visitor),
-        sentence: d.sentence.clone(),
-        operator_sentence: d.operator_sentence.clone(),
-        evidence: d.evidence.clone(),
-        missing: d.missing.clone(),
-        agents: d.agents,
-        failing: d.failing,
-    })
-}
-
-/// Writes an incident.
-pub fn incident_to_wire(i: &model::Incident) -> incident::Incident {
-    let step = |s: &model::IncidentStep| incident::IncidentStep {
-        at_us: s.at.0,
-        diagnosis: Some(diagnosis_to_wire(&s.diagnosis)),
-    };
-    incident::Incident {
-        incident_id: i.id.to_string(),
-        site: i.site.as_str().to_owned(),
-        opened_at_us: i.opened_at.0,
-        closed_at_us: i.closed_at.map_or(0, |t| t.0),
-        steps: i.steps.iter().map(step).collect(),
-    }
-}
-
-/// Reads an incident.
-pub fn incident_from_wire(i: &incident::Incident) -> Result<model::Incident, WireError> {
-    let step = |s: &incident::IncidentStep| {
-        let diagnosis = s.diagnosis.as_ref().ok_or(WireError::Missing("steps.diagnosis"))?;
-        Ok(model::IncidentStep { at: UnixMicros(s.at_us), diagnosis: diagnosis_from_wire(diagnosis)? })
-    };
-    Ok(model::Incident {
-        id: i.incident_id.parse().map_err(|e| WireError::invalid("incident_id", e))?,
-        site: i.site.parse().map_err(|e| WireError::invalid("site", e))?,
-        opened_at: UnixMicros(i.opened_at_us),
-        closed_at: (i.closed_at_us != 0).then_some(UnixMicros(i.closed_at_us)),
-        steps: i.steps.iter().map(step).collect::<Result<_, WireError>>()?,
     })
 }

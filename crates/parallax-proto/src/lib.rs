@@ -11,6 +11,7 @@
 
 pub mod batch;
 mod convert;
+mod enrolment;
 mod wire_error;
 
 pub use convert::{
@@ -19,6 +20,7 @@ pub use convert::{
     protocol_to_wire, result_from_wire, result_to_wire, scope_from_wire, scope_to_wire, target_from_wire,
     target_to_wire, vantage_from_wire, vantage_to_wire,
 };
+pub use enrolment::{AGGREGATOR_NAME, EnrollToken, TokenError};
 pub use wire_error::WireError;
 
 /// The encoded descriptors of every file, for gRPC reflection.

@@ -68,7 +68,8 @@ where
     let mut given = Figment::new();
     if let Some(path) = file {
         if !path.is_file() {
-            errors.push(path.display(), "there is no such file");
+            errors
+                .push(path.display(), if path.exists() { "it is no file" } else { "there is no such file" });
             return Err(errors);
         }
         given = given.merge(Toml::file_exact(path));

@@ -1,9 +1,16 @@
 //! What every answer says to the browser about itself (threats T53, T54).
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+use crate::api;
+
+/// How long an answer may take to begin, the wait for the request's body included: who trickles a body is cut (threat T56).
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Nothing from elsewhere, nothing inline, no frame around us.
 pub(crate) const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -12,12 +19,18 @@ pub(crate) const CSP: &str = "default-src 'none'; script-src 'self'; style-src '
 /// Adds the headers every answer has, and refuses writes that another site's page caused.
 pub(crate) async fn every_answer(request: Request, next: Next) -> Response {
     let crossed = request.method() == Method::POST && is_cross_site(request.headers());
+    let for_programs = request.uri().path().starts_with("/api/v1");
     let mut response = if crossed {
         let says = "this can only be sent from our own pages\n";
         (StatusCode::FORBIDDEN, says).into_response()
     } else {
-        next.run(request).await
+        let late = (StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive\n");
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await;
+        answer.unwrap_or_else(|_| late.into_response())
     };
+    if for_programs {
+        response = api::error::as_json(response).await;
+    }
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CSP),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

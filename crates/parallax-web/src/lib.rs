@@ -14,7 +14,6 @@ mod headers;
 mod live;
 mod pages;
 mod render;
-mod reporter;
 mod routes;
 pub mod sample;
 mod serve;

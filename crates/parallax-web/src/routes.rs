@@ -10,8 +10,8 @@ use axum::routing::{get, post};
 use crate::state::{Shared, WebState};
 use crate::{api, assets, headers, live, pages};
 
-/// Longest body anybody may send: one address, one category.
-const MAX_BODY_BYTES: usize = 4 * 1024;
+/// Longest body anybody may send: one address of the longest kind with each byte written as `%XX`, or one category.
+pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024;
 
 /// The pages and the REST API. It has a fallback of its own (the page that says there is no such page): whoever merges other
 /// routes in resets theirs first. Handlers need `ConnectInfo<Peer>` on every request: [`serve`](crate::serve) puts it there.
@@ -43,6 +43,7 @@ pub fn router(state: WebState) -> Router {
         .route("/api/v1/incidents/{id}", get(api::incidents::show))
         .route("/api/v1/vantages", get(api::vantages::list))
         .fallback(pages::error::no_such_page)
+        .method_not_allowed_fallback(pages::error::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(headers::every_answer))
         .with_state(app)

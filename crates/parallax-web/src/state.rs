@@ -7,7 +7,6 @@ use parallax_aggregator::ReadSide;
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::Assets;
-use crate::reporter::ReporterKey;
 
 /// What the pages and the API stand on.
 #[derive(Clone)]
@@ -40,7 +39,6 @@ pub(crate) struct Shared {
     pub(crate) base_url: String,
     pub(crate) closing: CancellationToken,
     pub(crate) assets: Assets,
-    pub(crate) reporter_key: ReporterKey,
     pub(crate) streams: crate::live::StreamSlots,
 }
 
@@ -52,7 +50,6 @@ impl Shared {
             base_url,
             closing: state.closing,
             assets: Assets::embedded(),
-            reporter_key: ReporterKey::random(),
             streams: crate::live::StreamSlots::default(),
         }
     }

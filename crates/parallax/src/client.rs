@@ -57,7 +57,9 @@ impl Server {
 
     /// Connects within five seconds: HTTP/2 in plain text for `http`, over TLS with the web's roots for `https`.
     pub(crate) async fn connect(&self) -> Result<Channel, Failed> {
-        let endpoint = self.endpoint().map_err(|_| {
+        // A URI may be no more than a name; without this, `--server zz` would be an aggregator that does not answer.
+        let is_web = self.url.starts_with("http://") || self.url.starts_with("https://");
+        let endpoint = self.endpoint().ok().filter(|_| is_web).ok_or_else(|| {
             let sentence =
                 format!("--server {} is not an address like http://127.0.0.1:8080", words::plain(&self.url));
             Failed::new(sentence, ExitCode::Usage)
@@ -196,7 +198,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_address_is_wrong_usage() {
-        let failed = Server::new("not an address").connect().await.expect_err("no address");
-        assert_eq!(failed.code, ExitCode::Usage);
+        for url in ["not an address", "zz", "127.0.0.1:8080", "ftp://127.0.0.1"] {
+            let failed = Server::new(url).connect().await.expect_err("no address");
+            assert_eq!(failed.code, ExitCode::Usage, "{url}");
+        }
     }
 }

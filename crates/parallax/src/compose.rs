@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::middleware::map_request;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parallax_aggregator::{Aggregator, AggregatorConfig, AggregatorParts, StartError};
 use parallax_runtime::{Clock, ExitCode, Health, Lifecycle, PartState, SystemClock, Tasks, entropy};
-use parallax_web::WebState;
+use parallax_web::{Peer, WebState};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tonic::transport::server::TcpConnectInfo;
 
 use crate::term;
 
@@ -112,8 +115,18 @@ fn serve(
         .route("/readyz", get(move || async move { readiness(&health) }));
     // What is neither a page nor a known gRPC method gets the pages' answer; gRPC clients read its 404 as UNIMPLEMENTED.
     let grpc = aggregator.grpc_routes().into_axum_router().reset_fallback();
+    let grpc = grpc.route_layer(map_request(async |request| with_caller(request)));
     let router = parallax_web::router(state).merge(machine).merge(grpc);
     tasks.spawn_essential("web", parallax_web::serve(listener, router, tasks.soft().clone()));
+}
+
+/// tonic looks for the caller's address where its own listener would have put it; here the pages' listener accepted the call.
+fn with_caller(mut request: Request) -> Request {
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<Peer>>().copied() {
+        let caller = TcpConnectInfo { local_addr: None, remote_addr: Some(peer) };
+        request.extensions_mut().insert(caller);
+    }
+    request
 }
 
 fn readiness(health: &Health) -> (http::StatusCode, String) {
@@ -136,5 +149,20 @@ pub(crate) async fn run(running: Running, also: impl Future<Output = ()>) -> Exi
     match ended {
         Ok(()) => ExitCode::Ok,
         Err(error) => term::failed_because("stopping was not clean", &error, ExitCode::Failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_services_see_the_caller_that_the_pages_listener_accepted() {
+        let peer: Peer = "192.0.2.1:1234".parse().expect("an address");
+        let mut request = Request::default();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let (_, extensions, ()) = tonic::Request::from_http(with_caller(request).map(drop)).into_parts();
+        let caller = extensions.get::<TcpConnectInfo>().and_then(|caller| caller.remote_addr);
+        assert_eq!(caller, Some(peer));
     }
 }

@@ -124,7 +124,11 @@ fn each_line(limit: u64, answer: impl Fn(&[u8]) -> Result<String, String>) -> io
     let mut line = Vec::new();
     let mut code = ExitCode::Ok;
     loop {
-        let answered = match next_line(&mut input, limit, &mut line)? {
+        let read = match next_line(&mut input, limit, &mut line) {
+            Ok(read) => read,
+            Err(error) => return Ok(unreadable(&error)),
+        };
+        let answered = match read {
             Read::End => return Ok(code),
             Read::Line if line.trim_ascii().is_empty() => continue,
             Read::Line => answer(&line),
@@ -138,6 +142,11 @@ fn each_line(limit: u64, answer: impl Fn(&[u8]) -> Result<String, String>) -> io
             }
         }
     }
+}
+
+/// Standard input cannot be read: it is a directory, say.
+fn unreadable(error: &io::Error) -> ExitCode {
+    term::failed_because("cannot read standard input", error, ExitCode::Failed)
 }
 
 /// What was read.

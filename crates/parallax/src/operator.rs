@@ -265,6 +265,9 @@ fn key(named: Option<&Path>, base: &Path) -> Result<MetadataValue<Ascii>, Failed
         Failed::new(format!("the operator's key in {}: {why}", file.display()), ExitCode::BadConfig)
     };
     let text = std::fs::read_to_string(&file).map_err(|e| wrong(&e.to_string()))?;
+    if text.trim().is_empty() {
+        return Err(wrong("the file is empty"));
+    }
     let mut value =
         MetadataValue::try_from(format!("Bearer {}", text.trim())).map_err(|_| wrong("it is no key"))?;
     value.set_sensitive(true);

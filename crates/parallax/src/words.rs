@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use parallax_model::{Micros, NetworkKind, Protocol, Scope, UnixMicros, Vantage};
+use parallax_model::{Micros, Scope, UnixMicros, Vantage};
 
 /// Widest line of text that is written, in characters.
 pub(crate) const WIDTH: usize = 100;
@@ -122,52 +122,9 @@ pub(crate) fn place(vantage: &Vantage) -> String {
     [region, country].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// A scope in a few words: `AS64500 in eu-west`, `PoP FRA`, `IPv6`, `everybody`.
-pub(crate) fn scope(scope: &Scope) -> String {
-    if scope.all {
-        return "everybody".to_owned();
-    }
-    let who = [
-        scope.asn.map(|asn| asn.to_string()),
-        scope.pop.as_ref().map(|pop| format!("PoP {pop}")),
-        scope.address.map(|address| format!("address {address}")),
-        scope.family.map(|family| family.to_string()),
-        scope.protocol.map(|protocol| http_version(protocol).to_owned()),
-        scope.resolver.as_deref().map(|resolver| format!("resolver {}", plain(resolver))),
-        scope.network.map(|network| line_kind(network).to_owned()),
-    ];
-    let r#where =
-        [scope.region.as_ref().map(ToString::to_string), scope.country.as_ref().map(ToString::to_string)];
-    let who = who.into_iter().flatten().collect::<Vec<_>>().join(" with ");
-    let places = r#where.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    match (who.is_empty(), places.is_empty()) {
-        (false, false) => format!("{who} in {places}"),
-        (false, true) => who,
-        (true, _) => places,
-    }
-}
-
-/// Several scopes, separated by semicolons.
+/// Several scopes, separated by semicolons. They may hold others' text: see [`plain`].
 pub(crate) fn scopes(list: &[Scope]) -> String {
-    list.iter().map(scope).collect::<Vec<_>>().join("; ")
-}
-
-const fn line_kind(kind: NetworkKind) -> &'static str {
-    match kind {
-        NetworkKind::Home => "home lines",
-        NetworkKind::Mobile => "mobile networks",
-        NetworkKind::Hosting => "data centres",
-        NetworkKind::Unknown => "lines of unknown kind",
-    }
-}
-
-/// The HTTP version as people write it.
-pub(crate) const fn http_version(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::H1 => "HTTP/1.1",
-        Protocol::H2 => "HTTP/2",
-        Protocol::H3 => "HTTP/3",
-    }
+    list.iter().map(Scope::in_words).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -215,21 +172,6 @@ mod tests {
             assert_eq!(span(s * 1_000_000), expected);
         }
         assert_eq!(moment(UnixMicros(1_790_000_000_000_000)), "2026-09-21T14:13:20Z");
-    }
-
-    #[test]
-    fn scopes_are_named_by_what_they_share() {
-        let read = |json: &str| serde_json::from_str::<Scope>(json).expect("a scope");
-        let cases = [
-            (r#"{"all":true}"#, "everybody"),
-            (r#"{"asn":64500,"region":"eu-west"}"#, "AS64500 in eu-west"),
-            (r#"{"country":"DE"}"#, "DE"),
-            (r#"{"pop":"FRA","family":6}"#, "PoP FRA with IPv6"),
-            (r#"{"network":"mobile","country":"DE"}"#, "mobile networks in DE"),
-        ];
-        for (json, expected) in cases {
-            assert_eq!(scope(&read(json)), expected);
-        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::enroll::enroll;
 use crate::fake::{Conversation, Fake, NOW_US, next_session};
-use crate::tls::AGGREGATOR_NAME;
+use parallax_proto::AGGREGATOR_NAME;
 
 /// An enrolled agent's surroundings.
 struct Stage {

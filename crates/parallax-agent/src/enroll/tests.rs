@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::fake::{Fake, NOW_US, usual};
-use crate::tls::AGGREGATOR_NAME;
+use parallax_proto::AGGREGATOR_NAME;
 
 fn config(folder: &std::path::Path, aggregator: &str) -> AgentConfig {
     AgentConfig {

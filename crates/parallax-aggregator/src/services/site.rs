@@ -1,7 +1,5 @@
 //! `SiteService`.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -104,7 +102,7 @@ impl SiteService for Site {
         &self,
         request: Request<SubmitReportRequest>,
     ) -> Result<Response<SubmitReportResponse>, Status> {
-        let reporter = self.reporter(request.remote_addr().map(|a| a.ip()));
+        let from = request.remote_addr().map(|a| a.ip());
         let request = request.into_inner();
         let kind = match request.report {
             Some(Report::Works(true)) => ReportKind::Works,
@@ -121,23 +119,9 @@ impl SiteService for Site {
                 ));
             }
         };
-        let report = ReportInput { site: self.host(&request.site)?, kind, reporter };
+        let report = ReportInput { site: self.host(&request.site)?, kind, from };
         let counted = self.0.report(report).await.map_err(|e| unread(&e))?;
         Ok(Response::new(SubmitReportResponse { counted }))
-    }
-}
-
-impl Site {
-    /// A keyed hash of the caller's /24 or /48; the address itself goes nowhere.
-    fn reporter(&self, peer: Option<IpAddr>) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.0.report_salt().hash(&mut hasher);
-        match peer {
-            Some(IpAddr::V4(v4)) => v4.octets().get(..3).hash(&mut hasher),
-            Some(IpAddr::V6(v6)) => v6.octets().get(..6).hash(&mut hasher),
-            None => {}
-        }
-        hasher.finish()
     }
 }
 

@@ -21,11 +21,7 @@ fn every_emitter_has_a_source_and_its_samples_are_told() {
             let which = format!("{} sample {at}: {told:?}", known.name);
             assert_eq!(&*told.emitter.name, sample.emitter.as_deref().unwrap_or(&known.name), "{which}");
             assert_eq!(told.emitter.layer, sample.layer, "{which}");
-            assert_eq!(
-                told.emitter.pop.as_ref().map(parallax_model::Pop::as_str),
-                sample.pop.as_deref(),
-                "{which}"
-            );
+            assert_eq!(told.emitter.pop.as_ref().map(Pop::as_str), sample.pop.as_deref(), "{which}");
             let via: Vec<&str> = told.emitter.via.iter().map(|v| &**v).collect();
             assert_eq!(via, sample.via, "{which}");
             if let Some(cause) = sample.cause {
@@ -61,7 +57,7 @@ fn proxy_status_decides_over_every_other_mark() {
     let told = emitter(Some(502), &headers(&pairs), b"<center>nginx</center>");
     assert_eq!(&*told.emitter.name, "cloudflare");
     assert_eq!(told.emitter.layer, Layer::Edge);
-    assert_eq!(told.emitter.pop.as_ref().map(parallax_model::Pop::as_str), Some("FRA"));
+    assert_eq!(told.emitter.pop.as_ref().map(Pop::as_str), Some("FRA"));
     assert_eq!(told.cause, ResponseCause::Dns);
     assert_eq!(
         told.emitter.via.iter().map(|v| &**v).collect::<Vec<_>>(),

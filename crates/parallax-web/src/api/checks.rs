@@ -5,12 +5,13 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use parallax_aggregator::CheckStream;
+use parallax_aggregator::{CheckRefusal, CheckStream};
 use parallax_model::{CheckId, Diagnosis};
 use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
-use crate::state::App;
+use crate::routes::MAX_BODY_BYTES;
+use crate::state::{App, Shared};
 use crate::view::board::Board;
 use crate::view::incident::Moment;
 use crate::view::row::Row;
@@ -57,7 +58,10 @@ pub(crate) async fn start(
     State(app): App,
     body: Result<Json<Start>, JsonRejection>,
 ) -> Result<Response, ApiError> {
-    let Json(start) = body.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+    let Json(start) = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_long(&app).map_or_else(ApiError::internal, ApiError::from),
+        _ => ApiError::bad_request(rejection.body_text()),
+    })?;
     let stream = app.read.check(&start.site).await?;
     let url = format!("{}/c/{}", app.base_url, stream.id);
     let started = Started {
@@ -70,6 +74,11 @@ pub(crate) async fn start(
     let status = if stream.joined { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, [(header::LOCATION, url), (header::CACHE_CONTROL, "no-store".to_owned())], Json(started))
         .into_response())
+}
+
+/// What is said of an address that is longer than any body may be: the sentence for every address that is too long.
+pub(crate) fn too_long(app: &Shared) -> Option<CheckRefusal> {
+    app.read.parse(&"a".repeat(MAX_BODY_BYTES)).err()
 }
 
 /// A check as far as it is known.

@@ -1,6 +1,7 @@
 //! Errors of the API: `{"error":{"code","message"}}` with the status that fits.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parallax_aggregator::{CheckRefusal, ReadError};
@@ -72,6 +73,33 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// Longest text of a refusal that is passed on.
+const MAX_REASON_BYTES: usize = 1_024;
+
+/// A refusal the router itself made (a wrong method, an address or a query that cannot be read), as programs are told every other
+/// one.
+pub(crate) async fn as_json(refusal: Response) -> Response {
+    let told = refusal.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if !refusal.status().is_client_error() || told == Some(b"application/json") {
+        return refusal;
+    }
+    let is_text = told.is_some_and(|kind| kind.starts_with(b"text/plain"));
+    let (mut head, body) = refusal.into_parts();
+    let text = if is_text {
+        axum::body::to_bytes(body, MAX_REASON_BYTES).await.unwrap_or_default()
+    } else {
+        Bytes::new()
+    };
+    let name = head.status.canonical_reason().unwrap_or("Refused");
+    let message = if text.is_empty() { name.into() } else { String::from_utf8_lossy(&text) };
+    let error = ApiError::new(head.status, &name.to_uppercase().replace(' ', "_"), message.trim());
+    let (json, body) = error.into_response().into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.remove(header::ETAG);
+    head.headers.extend(json.headers);
+    Response::from_parts(head, body)
 }
 
 /// Whole seconds for a Retry-After header, never too early.

@@ -58,3 +58,11 @@ pub(crate) fn missing(
 pub(crate) async fn no_such_page(State(app): App, request: HeaderMap) -> Response {
     missing(&app, &request, ("There is no such page", "The address is mistyped, or what was there is gone."))
 }
+
+/// An address that is only sent to was opened, as when the answer to a form is loaded again.
+pub(crate) async fn wrong_method(State(app): App, request: HeaderMap) -> Response {
+    let headline = "There is nothing to see at this address";
+    let view =
+        Missing { frame: Frame::new(&app, ""), headline, second: "Ask again here.", ask: AskBox::default() };
+    page(&view, StatusCode::METHOD_NOT_ALLOWED, &request)
+}

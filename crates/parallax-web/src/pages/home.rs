@@ -10,6 +10,7 @@ use parallax_model::Verdict;
 use serde::Deserialize;
 
 use super::AskBox;
+use crate::api::checks::too_long as too_long_refusal;
 use crate::api::error::retry_after_s;
 use crate::render::{Frame, page};
 use crate::state::{App, Shared};
@@ -112,9 +113,17 @@ pub(crate) async fn check(
     request: HeaderMap,
     form: Result<Form<Asked>, FormRejection>,
 ) -> Response {
-    let Ok(Form(Asked { site })) = form else {
-        let error = "We could not read what was sent. Type a website’s address, for example example.com.";
-        return refused(&app, &request, AskBox { typed: String::new(), error: error.to_owned() });
+    let Asked { site } = match form {
+        Ok(Form(asked)) => asked,
+        Err(rejection) => {
+            let too_long = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
+            let refusal =
+                too_long.then(|| too_long_refusal(&app)).flatten().map(|refusal| refusal.to_string());
+            let unread =
+                "We could not read what was sent. Type a website’s address, for example example.com.";
+            let error = refusal.unwrap_or_else(|| unread.to_owned());
+            return refused(&app, &request, AskBox { typed: String::new(), error });
+        }
     };
     match app.read.check(&site).await {
         Ok(stream) => Redirect::to(&format!("/c/{}", stream.id)).into_response(),

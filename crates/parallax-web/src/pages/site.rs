@@ -198,8 +198,7 @@ pub(crate) async fn report(
         (_, Ok(category)) => ReportKind::Problem(category),
         _ => return Ok(missing(&app, &request, nothing)),
     };
-    let reporter = app.reporter_key.reporter(peer.ip());
-    let counts = app.read.report(ReportInput { site: site.clone(), kind, reporter }).await?;
+    let counts = app.read.report(ReportInput { site: site.clone(), kind, from: Some(peer.ip()) }).await?;
     let word = if counts { "counted" } else { "seen" };
     Ok(Redirect::to(&format!("/s/{site}?report={word}#report")).into_response())
 }

@@ -340,3 +340,53 @@ async fn without_script_the_page_streams_to_the_last_verdict() {
     assert!(first_row < verdict && streamed.trim_end().ends_with("</html>"));
     assert!(!get(&app, &check).await.body.contains("<noscript>"));
 }
+
+fn parsed(body: &str) -> serde_json::Value {
+    serde_json::from_str(body).unwrap()
+}
+
+#[tokio::test]
+async fn programs_are_told_as_json_whoever_refuses() {
+    let app = app();
+    let cases = [
+        ("GET", "/api/v1/nothing", 404, "NOT_FOUND"),
+        ("PUT", "/api/v1/sites", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/api/v1/incidents?limit=many", 400, "BAD_REQUEST"),
+        ("GET", "/api/v1/sites/%ff", 400, "BAD_REQUEST"),
+    ];
+    for (method, path, status, code) in cases {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = send(&app, request).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (status, "application/json"),
+            "{path}"
+        );
+        assert_eq!(parsed(&answer.body)["error"]["code"], code, "{path}");
+    }
+    let crossed = Request::post("/api/v1/checks").header("sec-fetch-site", "cross-site");
+    let answer = send(&app, crossed.body(Body::empty()).unwrap()).await;
+    assert_eq!(parsed(&answer.body)["error"]["message"], "this can only be sent from our own pages");
+}
+
+#[tokio::test]
+async fn an_address_of_any_length_is_refused_by_the_policy_and_not_unread() {
+    let app = app();
+    let longest = format!("site=example.com%2F{}", "%C3%BC".repeat(1_000));
+    assert_eq!(post(&app, "/check", &longest).await.status, StatusCode::SEE_OTHER);
+    let endless = "a".repeat(1 << 20);
+    let answer = post(&app, "/check", &format!("site={endless}")).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.body.contains("is not a website’s address"), "{}", answer.body);
+    let request = Request::post("/api/v1/checks").header("content-type", "application/json");
+    let body = format!("{{\"site\":\"{endless}\"}}");
+    let answer = send(&app, request.body(body.into()).unwrap()).await;
+    assert_eq!((answer.status.as_u16(), &parsed(&answer.body)["error"]["code"]), (422, &"BAD_HOST".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let body = Body::from_stream(futures_util::stream::pending::<Result<String, std::io::Error>>());
+    let request = Request::post("/check").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(send(&app(), request.body(body).unwrap()).await.status, StatusCode::REQUEST_TIMEOUT);
+}

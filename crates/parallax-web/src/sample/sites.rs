@@ -71,7 +71,7 @@ fn troubled() -> Vec<Plot> {
         Plot {
             host: "videohub.example",
             verdict: Verdict::Partial,
-            sentence: "videohub.example is down for people in eu-central",
+            sentence: "videohub.example is down for people in central Europe",
             operator: "eu-central: 504 written by an edge at FRA on 6 of 6 testers; elsewhere 0 of 21 fail.",
             scope: Some(Scope { region: region("eu-central"), ..Scope::default() }),
             cause: Some((CauseKind::CdnEdge, 0.64)),
@@ -82,7 +82,7 @@ fn troubled() -> Vec<Plot> {
         Plot {
             host: "games.example",
             verdict: Verdict::Partial,
-            sentence: "games.example is down for customers of Bluewater Cable in us-east",
+            sentence: "games.example is down for customers of Bluewater Cable in the eastern USA",
             operator: "AS64503 in us-east: connections are reset after the client hello; other networks there are fine.",
             scope: Some(Scope { asn: Some(Asn(64_503)), region: region("us-east"), ..Scope::default() }),
             cause: Some((CauseKind::Firewall, 0.55)),

@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use super::board::Board;
 use super::gazetteer::country_name;
-use super::glyph::{Glyph, verdict_word};
-use super::place::region_long;
+use super::glyph::Glyph;
 use super::row::millis;
 use super::{failure, when};
 use crate::escape::neutral;
@@ -68,7 +67,7 @@ impl Band {
 
     /// A band without counts.
     pub(crate) fn of_diagnosis(diagnosis: &Diagnosis, board: &Board) -> Self {
-        let word = verdict_word(diagnosis.verdict);
+        let word = diagnosis.verdict.in_words();
         Self {
             state: diagnosis.verdict.into(),
             word,
@@ -81,15 +80,11 @@ impl Band {
     }
 }
 
-/// The diagnosis's sentence as a headline: without its full stop, and with the codes of its scopes' places as names.
+/// The diagnosis's sentence as a headline: without its full stop, and with the codes of its scopes' countries as names.
 pub(crate) fn headline(diagnosis: &Diagnosis) -> String {
     let mut text = neutral(diagnosis.sentence.trim().trim_end_matches('.')).into_owned();
-    for scope in &diagnosis.scopes {
-        if let Some(region) = &scope.region {
-            text = text.replace(&format!(" in {region}"), &format!(" in {}", region_long(region.as_str())));
-        }
-        let country = scope.country.as_ref();
-        if let Some((code, name)) = country.and_then(|c| Some((c, country_name(c.as_str())?))) {
+    for code in diagnosis.scopes.iter().filter_map(|scope| scope.country.as_ref()) {
+        if let Some(name) = country_name(code.as_str()) {
             text = text.replace(&format!(" in {code}"), &format!(" in {name}"));
         }
     }

@@ -32,9 +32,11 @@ pub(crate) fn short(kind: FailureKind) -> String {
 /// A failure for a line of text, able to follow "it gets" or stand alone.
 pub(crate) fn long(kind: FailureKind) -> String {
     match kind {
-        FailureKind::Http(HttpFailure::Status(code)) => match reason(code.get()) {
-            "" => format!("HTTP status {code}"),
-            words => format!("{code} {words}"),
+        FailureKind::Http(HttpFailure::Status(code)) => match code.reason() {
+            None => format!("HTTP status {code}"),
+            // These are a CDN's own words, said of the server behind it.
+            Some(reason) if code.get() >= 520 => format!("{code} {reason} (from the CDN)"),
+            Some(reason) => format!("{code} {reason}"),
         },
         FailureKind::Dns(k) => dns(k).to_owned(),
         FailureKind::Connect(k) => connect(k).to_owned(),
@@ -104,32 +106,6 @@ fn http(kind: HttpFailure) -> &'static str {
     }
 }
 
-/// The name of a status people meet in an outage; empty for the others.
-pub(crate) fn reason(code: u16) -> &'static str {
-    match code {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        410 => "Gone",
-        421 => "Misdirected Request",
-        429 => "Too Many Requests",
-        451 => "Unavailable For Legal Reasons",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        520 => "Unknown Error (from the CDN)",
-        521 => "Web Server Is Down (from the CDN)",
-        522 => "Connection Timed Out (from the CDN)",
-        523 => "Origin Is Unreachable (from the CDN)",
-        524 => "A Timeout Occurred (from the CDN)",
-        525 | 526 => "No Secure Line To The Origin (from the CDN)",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +114,7 @@ mod tests {
     fn every_failure_has_words_that_fit() {
         let cases = [
             ("http-502", "502", "502 Bad Gateway"),
+            ("http-522", "522", "522 Connection Timed Out (from the CDN)"),
             ("http-599", "599", "HTTP status 599"),
             ("dns-nxdomain", "no name", "the name is not in the DNS"),
             ("connect-timeout", "timeout", "nothing answers at the address"),

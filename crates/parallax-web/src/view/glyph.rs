@@ -74,16 +74,3 @@ impl From<Outcome> for Glyph {
         }
     }
 }
-
-/// A verdict in the words of lists and titles.
-pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Up => "Up",
-        Verdict::Down => "Down",
-        Verdict::Partial => "Partly down",
-        Verdict::Degraded => "Slow",
-        Verdict::Flaky => "Comes and goes",
-        Verdict::Blocked => "Refuses our testers",
-        Verdict::Unknown => "Not known",
-    }
-}

@@ -4,7 +4,7 @@ use parallax_model::{Diagnosis, Incident, UnixMicros};
 use serde::Serialize;
 
 use super::band::headline;
-use super::glyph::{Glyph, verdict_word};
+use super::glyph::Glyph;
 use super::when;
 
 /// A moment, for `<time>`.
@@ -62,7 +62,7 @@ impl IncidentView {
         let step = |s: &parallax_model::IncidentStep| StepView {
             at: Moment::new(s.at),
             state: s.diagnosis.verdict.into(),
-            word: verdict_word(s.diagnosis.verdict),
+            word: s.diagnosis.verdict.in_words(),
             headline: headline(&s.diagnosis),
             diagnosis: s.diagnosis.clone(),
         };

@@ -32,39 +32,6 @@ pub(crate) fn region_short(code: &str) -> String {
     format!("{area} {side}")
 }
 
-/// A region's code as it stands after "in": `eu-central` is `Central Europe`. Codes nobody knows are shown as they are.
-pub(crate) fn region_long(code: &str) -> String {
-    let (area, side) = code.split_once('-').unwrap_or((code, ""));
-    let area = match area {
-        "eu" => "Europe",
-        "us" => "the USA",
-        "na" | "ca" => "North America",
-        "sa" => "South America",
-        "ap" | "as" | "asia" => "Asia",
-        "af" => "Africa",
-        "me" => "the Middle East",
-        "oc" | "au" => "Oceania",
-        _ => return code.to_owned(),
-    };
-    let side = match side {
-        "" => return area.to_owned(),
-        "north" => "northern",
-        "south" => "southern",
-        "east" => "eastern",
-        "west" => "western",
-        "central" => "central",
-        "northeast" => "north-eastern",
-        "northwest" => "north-western",
-        "southeast" => "south-eastern",
-        "southwest" => "south-western",
-        _ => return code.to_owned(),
-    };
-    match area.strip_prefix("the ") {
-        Some(bare) => format!("the {side} {bare}"),
-        None => format!("{side} {area}"),
-    }
-}
-
 /// The region a vantage is listed under.
 pub(crate) fn region(vantage: &Vantage) -> String {
     match (&vantage.region, vantage.continent) {
@@ -134,10 +101,6 @@ mod tests {
             ("eu-west2", "eu-west2"),
         ] {
             assert_eq!(region_short(code), name);
-        }
-        for (code, name) in [("eu-west", "western Europe"), ("us-east", "the eastern USA"), ("moon", "moon")]
-        {
-            assert_eq!(region_long(code), name);
         }
     }
 }

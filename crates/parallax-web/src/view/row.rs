@@ -118,7 +118,7 @@ impl Row {
             status: r.status.map(parallax_model::StatusCode::get),
             address: r.address.map(|a| a.to_string()),
             family: r.family.map(Family::as_str),
-            protocol: r.protocol.map(protocol_name),
+            protocol: r.protocol.map(Protocol::in_words),
             emitter: emitter.filter(|e| &*e.name != "unknown").map(|e| clean(&e.name)),
             layer: emitter.map(|e| e.layer),
             pop: emitter.and_then(|e| e.pop.as_ref()).map(ToString::to_string),
@@ -157,15 +157,6 @@ impl Row {
         let pop = self.pop.as_ref().map(|pop| format!("PoP {pop}"));
         let parts = [self.address.clone(), self.protocol.map(str::to_owned), self.emitter.clone(), pop];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
-    }
-}
-
-/// The version as people write it.
-pub(crate) fn protocol_name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::H1 => "HTTP/1.1",
-        Protocol::H2 => "HTTP/2",
-        Protocol::H3 => "HTTP/3",
     }
 }
 

@@ -188,7 +188,7 @@ fn outcome(result: &ProbeResult) -> String {
 
 /// The verdict with everything it stands on.
 fn verdict(diagnosis: &Diagnosis) -> io::Result<()> {
-    let head = format!("{}: ", verdict_word(diagnosis.verdict));
+    let head = format!("{}: ", diagnosis.verdict.in_words());
     said(term::style(diagnosis.verdict), &head, &diagnosis.sentence)?;
     let mut parts: Vec<(&str, String)> = Vec::new();
     if !diagnosis.operator_sentence.is_empty() {
@@ -216,19 +216,6 @@ fn why(cause: &Cause) -> Vec<(&'static str, String)> {
     lines.extend(cause.evidence_for.iter().map(|line| ("  + ", line.clone())));
     lines.extend(cause.evidence_against.iter().map(|line| ("  − ", line.clone())));
     lines
-}
-
-/// The verdict as the page's lists say it.
-pub(super) const fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Up => "Up",
-        Verdict::Down => "Down",
-        Verdict::Partial => "Partly down",
-        Verdict::Degraded => "Slow",
-        Verdict::Flaky => "Comes and goes",
-        Verdict::Blocked => "Refuses our testers",
-        Verdict::Unknown => "Not known",
-    }
 }
 
 /// This side in one sentence, with what was measured.

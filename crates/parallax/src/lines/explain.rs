@@ -90,7 +90,9 @@ pub(super) fn answer(line: &[u8]) -> Result<String, String> {
 pub(super) fn one(json: bool) -> io::Result<ExitCode> {
     let mut text = Vec::new();
     // A page beyond this changes nothing: only its beginning is looked at.
-    io::stdin().lock().take(MAX_LINE_BYTES).read_to_end(&mut text)?;
+    if let Err(error) = io::stdin().lock().take(MAX_LINE_BYTES).read_to_end(&mut text) {
+        return Ok(super::unreadable(&error));
+    }
     let ResponseText { status, headers, body } = match response::read(&text) {
         Ok(response) => response,
         Err(error) => return Ok(term::failed(&error.to_string(), ExitCode::BadInput)),

@@ -116,8 +116,8 @@ fn addresses(result: &ProbeResult) -> Option<String> {
 
 fn protocol(result: &ProbeResult) -> Option<String> {
     match (result.protocol, result.family) {
-        (Some(protocol), Some(family)) => Some(format!("{} over {family}", words::http_version(protocol))),
-        (Some(protocol), None) => Some(words::http_version(protocol).to_owned()),
+        (Some(protocol), Some(family)) => Some(format!("{} over {family}", protocol.in_words())),
+        (Some(protocol), None) => Some(protocol.in_words().to_owned()),
         (None, family) => family.map(|family| family.to_string()),
     }
 }

@@ -1,4 +1,5 @@
-//! The one-time token that lets a new agent in: a secret, and the hash of the CA certificate that the agent must meet.
+//! What agent and aggregator agree on outside the messages: the name on the aggregator's certificate, and the one-time token that
+//! lets a new agent in: a secret, and the hash of the CA certificate that the agent must meet.
 //!
 //! Its text is `plx1.<secret>.<ca hash>`, both parts base64url without padding (RFC 4648, 5). Whoever has the hash cannot be led
 //! to another aggregator, so no certificate authority of the web is needed and the first contact is as safe as every other.
@@ -9,8 +10,11 @@ use std::str::FromStr;
 use data_encoding::BASE64URL_NOPAD;
 use thiserror::Error;
 
+/// The name that every aggregator's certificate carries and that agents send as SNI, whatever address they reach it at.
+pub const AGGREGATOR_NAME: &str = "aggregator.parallax.internal";
+
 /// What every token begins with; the digit is the format's version.
-pub const PREFIX: &str = "plx1";
+const PREFIX: &str = "plx1";
 /// Bytes of the secret and of the hash.
 const PART_BYTES: usize = 32;
 
@@ -42,6 +46,11 @@ impl EnrollToken {
     /// A token from 32 random bytes and the SHA-256 of the CA certificate's DER.
     pub const fn new(secret: [u8; 32], ca_sha256: [u8; 32]) -> Self {
         Self { secret, ca_sha256 }
+    }
+
+    /// The random bytes that let the agent in, once.
+    pub const fn secret(&self) -> [u8; 32] {
+        self.secret
     }
 
     /// SHA-256 of the DER of the CA certificate that signs the aggregator's.
@@ -98,6 +107,7 @@ mod tests {
         let text = format!("plx1.{ZEROS}.{ONES}");
         assert_eq!(token.reveal(), text);
         assert_eq!(text.parse(), Ok(token));
+        assert_eq!((token.secret(), token.ca_sha256()), ([0; 32], [0xff; 32]));
         assert_eq!(format!("  {text}\n").parse(), Ok(token));
         assert!(!format!("{token:?}").contains(ZEROS));
     }
