@@ -1,0 +1,232 @@
+//! What was acked is kept: the aggregator is killed with SIGKILL again and again while an agent sends, and in the end every
+//! result it ever acked is in its store, once, as it was sent.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use parallax_agent::{AGGREGATOR_NAME, AgentConfig, enroll};
+use parallax_model::{
+    BeaconState, DnsFacts, Micros, Outcome, Phases, ProbeResult, StatusCode, Target, UnixMicros,
+};
+use parallax_proto::batch::{decode, encode};
+use parallax_proto::v1::admin::CreateTokenRequest;
+use parallax_proto::v1::admin::admin_service_client::AdminServiceClient;
+use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
+use parallax_proto::v1::agent::session_request::Message as Out;
+use parallax_proto::v1::agent::session_response::Message as In;
+use parallax_proto::v1::agent::{Hello, ResultBatch, ResultColumns, SessionRequest, SessionResponse};
+use parallax_runtime::{Clock as _, SystemClock};
+use prost::Message as _;
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Request, Streaming};
+
+use crate::support::api::Api;
+use crate::support::program::{Program, command};
+
+/// How often it is killed.
+const KILLS: u64 = 20;
+/// The agent's name.
+const AGENT: &str = "kill-nine";
+/// The life of its spool.
+const EPOCH: u64 = 7;
+/// Batches on their way without an ack, as many as Welcome allows.
+const IN_FLIGHT: usize = 8;
+/// How long an ack may take.
+const ACK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// An agent of our own that writes down every ack.
+struct Agent {
+    tls: ClientTlsConfig,
+    /// When its first result began; every other is so many microseconds later as its seq says.
+    began: i64,
+    /// Everything up to here was acked.
+    acked: u64,
+}
+
+/// One open stream.
+struct Session {
+    out: mpsc::Sender<SessionRequest>,
+    inbound: Streaming<SessionResponse>,
+    /// Last seq sent over it.
+    sent: u64,
+    /// Last seqs of the batches on their way.
+    in_flight: Vec<u64>,
+}
+
+impl Agent {
+    async fn enrolled(program: &Program, data: &Path, own: &Path) -> anyhow::Result<Self> {
+        let key = fs::read_to_string(data.join("operator.key"))?;
+        let mut request = Request::new(CreateTokenRequest { agent_id: AGENT.to_owned(), lifetime_s: 0 });
+        request.metadata_mut().insert("authorization", format!("Bearer {}", key.trim()).parse()?);
+        let api = Api::of(program).await?;
+        let token = AdminServiceClient::new(api.channel()).create_token(request).await?.into_inner().token;
+        let config = AgentConfig {
+            aggregator: program.agents.to_string(),
+            data_dir: own.to_owned(),
+            ..AgentConfig::default()
+        };
+        enroll(&config, &token, Arc::new(SystemClock)).await?;
+        let read = |name: &str| fs::read(own.join(name)).with_context(|| name.to_owned());
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(read("ca.pem")?))
+            .identity(Identity::from_pem(read("chain.pem")?, read("key.pem")?))
+            .domain_name(AGGREGATOR_NAME);
+        Ok(Self { tls, began: SystemClock.now_micros(), acked: 0 })
+    }
+
+    fn result(&self, seq: u64) -> ProbeResult {
+        let host = "kept.example".parse().expect("a host");
+        ProbeResult {
+            target: Target::site_default(host),
+            check: None,
+            started_at: UnixMicros(self.began + i64::try_from(seq).expect("few results")),
+            outcome: Outcome::Ok,
+            status: StatusCode::new(200).ok(),
+            phases: Phases { total: Micros(u32::try_from(seq).expect("few results")), ..Phases::default() },
+            address: None,
+            family: None,
+            protocol: None,
+            emitter: None,
+            dns: DnsFacts::default(),
+            tls: None,
+            body: None,
+            redirects: Vec::new(),
+            retry_after_s: None,
+            retry: None,
+            beacon: BeaconState::Ok,
+            detail: None,
+        }
+    }
+
+    /// Opens a stream and begins where the aggregator says it is; it must not be behind what it acked.
+    async fn connect(&mut self, at: SocketAddr) -> anyhow::Result<Session> {
+        let endpoint = Endpoint::from_shared(format!("https://{at}"))?.tls_config(self.tls.clone())?;
+        let channel: Channel = endpoint.connect().await?;
+        let (out, requests) = mpsc::channel(2 * IN_FLIGHT);
+        let hello = Hello {
+            version: "0.0.0".to_owned(),
+            epoch: EPOCH,
+            oldest_seq: self.acked + 1,
+            next_seq: self.acked + 1,
+            clock_us: SystemClock.now_micros(),
+            ..Hello::default()
+        };
+        out.send(SessionRequest { message: Some(Out::Hello(hello)) }).await?;
+        let stream = AgentServiceClient::new(channel).session(ReceiverStream::new(requests)).await?;
+        let mut inbound = stream.into_inner();
+        let first = timeout(ACK_DEADLINE, inbound.message()).await??;
+        let Some(SessionResponse { message: Some(In::Welcome(welcome)) }) = first else {
+            bail!("expected Welcome, found {first:?}");
+        };
+        ensure!(
+            welcome.acked_through_seq >= self.acked,
+            "{} was acked, and now it has {} only",
+            self.acked,
+            welcome.acked_through_seq
+        );
+        self.acked = welcome.acked_through_seq;
+        Ok(Session { out, inbound, sent: self.acked, in_flight: Vec::new() })
+    }
+
+    async fn send(&self, session: &mut Session, count: u64) -> anyhow::Result<()> {
+        let first_seq = session.sent + 1;
+        let results: Vec<ProbeResult> = (first_seq..first_seq + count).map(|seq| self.result(seq)).collect();
+        let batch = ResultBatch { epoch: EPOCH, first_seq, columns: Some(encode(&results)) };
+        session.out.send(SessionRequest { message: Some(Out::Results(batch)) }).await?;
+        session.sent += count;
+        session.in_flight.push(session.sent);
+        Ok(())
+    }
+
+    /// Waits for the next ack and writes it down; `None` when the stream has ended.
+    async fn next_ack(&mut self, session: &mut Session) -> anyhow::Result<Option<u64>> {
+        loop {
+            let message = timeout(ACK_DEADLINE, session.inbound.message()).await.context("no ack in time")?;
+            match message {
+                Ok(Some(SessionResponse { message: Some(In::Ack(ack)) })) => {
+                    ensure!(
+                        ack.epoch == EPOCH && ack.through_seq <= session.sent,
+                        "acked what was not sent: {ack:?}"
+                    );
+                    self.acked = self.acked.max(ack.through_seq);
+                    session.in_flight.retain(|last| *last > ack.through_seq);
+                    return Ok(Some(ack.through_seq));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Keeps the line full until so many acks came.
+    async fn stream(&mut self, session: &mut Session, acks: u64) -> anyhow::Result<()> {
+        for n in 0..acks {
+            while session.in_flight.len() < IN_FLIGHT {
+                // Sizes that never fall on the same borders again, so that batches overlap after a reconnect.
+                let count = 1 + (session.sent * 31 + n * 17) % 97;
+                self.send(session, count).await?;
+            }
+            self.next_ack(session).await?.context("the stream ended by itself")?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_acked_result_survives_twenty_kills() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (data, own) = (dir.path().join("data"), dir.path().join("agent"));
+    let mut program = Program::up(&data, &["--agents", "0"]).await?;
+    let (page, agents) = (program.page.to_string(), program.agents.to_string());
+    let again = ["up", "--listen", &page, "--agents-listen", &agents, "--agents", "0"];
+    let mut agent = Agent::enrolled(&program, &data, &own).await?;
+    for round in 0..KILLS {
+        let mut session = agent.connect(program.agents).await?;
+        agent.stream(&mut session, 1 + round * 7 % 13).await?;
+        program.kill().await?;
+        // An ack that was on its way when it died counts: the agent has it.
+        while agent.next_ack(&mut session).await?.is_some() {}
+        program = Program::start(command(&again), &data).await?;
+    }
+    let mut session = agent.connect(program.agents).await?;
+    agent.stream(&mut session, 5).await?;
+    while !session.in_flight.is_empty() {
+        agent.next_ack(&mut session).await?.context("the stream ended by itself")?;
+    }
+    drop(session);
+    let (status, _) = program.interrupt().await?;
+    assert_eq!(status.code(), Some(0), "a clean end");
+    let kept = kept(&data.join("parallax.db"), &agent)?;
+    let lost: Vec<u64> = (1..=agent.acked).filter(|seq| !kept.contains(seq)).collect();
+    assert!(lost.is_empty(), "{} of {} acked results are lost: {lost:?}", lost.len(), agent.acked);
+    println!("{} results acked over {KILLS} kills, all there, each once", agent.acked);
+    Ok(())
+}
+
+/// The seqs in the journal; an error when one is there twice or is not what was sent.
+fn kept(db: &Path, agent: &Agent) -> anyhow::Result<BTreeSet<u64>> {
+    let db = Connection::open(db)?;
+    let mut rows = db.prepare(
+        "SELECT first_seq, skip, columns FROM journal WHERE agent = ?1 AND epoch = ?2 ORDER BY id",
+    )?;
+    let mut rows = rows.query((AGENT, i64::try_from(EPOCH)?))?;
+    let mut kept = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        let (first, skip, columns): (i64, u32, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let results = decode(&ResultColumns::decode(columns.as_slice())?)?;
+        for (seq, result) in (u64::try_from(first)?..).zip(&results).skip(usize::try_from(skip)?) {
+            ensure!(*result == agent.result(seq), "{seq} is not what was sent: {result:?}");
+            ensure!(kept.insert(seq), "{seq} is there twice");
+        }
+    }
+    Ok(kept)
+}

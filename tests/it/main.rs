@@ -1,0 +1,16 @@
+//! End to end: the real program against real servers, on loopback, on ports the system picks.
+//!
+//! Every test starts what it needs and ends it by its process id. What a program wrote is shown when a test fails. A test whose
+//! outside program (nginx, haproxy, a browser) is not installed says so in one line and passes, unless
+//! `PARALLAX_TESTS_SKIP_NOTHING` is set, as `cargo xtask test` does.
+
+#![expect(clippy::print_stdout, reason = "what a test says is shown when it fails")]
+
+mod browser;
+mod gateways;
+mod kill_9;
+mod no_internet;
+mod one_isp;
+mod refusals;
+mod support;
+mod up_demo;
