@@ -172,6 +172,11 @@ impl Board {
         self.minutes.take(now, all)
     }
 
+    /// Minutes that are counted so far and not taken yet, by site.
+    pub(crate) fn running_minutes(&self) -> BTreeMap<Host, Vec<Minute>> {
+        self.minutes.running()
+    }
+
     /// One view a host: its watched target before an unwatched one, what is touched later before what is touched earlier.
     pub(crate) fn views(&self) -> BTreeMap<Host, Arc<SiteView>> {
         let weight = |e: &Entry| (e.window.interval().is_some(), e.touched);

@@ -213,6 +213,7 @@ impl Evaluation {
         if !rows.is_empty() {
             Self::noted("keep minutes", self.core.store.add_minutes(rows).await);
         }
+        self.core.snapshot.publish_running(self.board.running_minutes());
         for site in self.board.forget(now) {
             Self::noted("forget a site", self.core.store.remove_site_state(&site).await.map(drop));
         }

@@ -25,7 +25,7 @@ pub(crate) struct Minute {
     pub first_byte: Option<Micros>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Counting {
     results: u32,
     failures: u32,
@@ -59,6 +59,17 @@ impl Minutes {
         }
     }
 
+    /// The minutes that are counted so far and not taken yet, by site.
+    pub(crate) fn running(&self) -> BTreeMap<Host, Vec<Minute>> {
+        let mut running: BTreeMap<Host, Vec<Minute>> = BTreeMap::new();
+        for (at, sites) in &self.open {
+            for (site, counting) in sites {
+                running.entry(site.clone()).or_default().push(finish(*at, site.clone(), counting.clone()));
+            }
+        }
+        running
+    }
+
     /// Takes the minutes that ended before `now`; with `all` also the one that runs, at the process's end.
     pub(crate) fn take(&mut self, now: UnixMicros, all: bool) -> Vec<Minute> {
         let current = now.0.div_euclid(MINUTE_US) * MINUTE_US;
@@ -89,6 +100,9 @@ mod tests {
         for (s, status) in [(1, 200), (2, 502), (59, 200), (61, 200)] {
             minutes.add(&result(status), at(s));
         }
+        let running = minutes.running();
+        let counts: Vec<_> = running.values().flatten().map(|m| (m.at, m.results, m.failures)).collect();
+        assert_eq!(counts, [(at(0), 3, 1), (at(60), 1, 0)]);
         let ended = minutes.take(at(62), false);
         let shape: Vec<_> = ended.iter().map(|m| (m.at, m.results, m.failures, m.first_byte)).collect();
         assert_eq!(shape, [(at(0), 3, 1, Some(Micros(20_000)))]);

@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros};
 use parallax_runtime::Tasks;
-use parallax_store::{CheckRecord, ReportRow};
+use parallax_store::{CheckRecord, MinuteRow, ReportRow};
 use tokio::sync::watch;
 
 use crate::checks::EndedCheck;
 use crate::core::{Core, lock, store_failed};
 use crate::evaluation::{REPORTS_WINDOW_S, set_counts};
 use crate::kept;
+use crate::minutes::Minute;
 use crate::read::{
     BoxFuture, CheckRefusal, CheckStream, HistoryMinute, ReadError, ReadSide, ReportInput, ReportKind,
     SiteView, VantagePoint,
 };
 
+/// One minute.
+const MINUTE_US: u64 = 60_000_000;
 /// A page shows at most this many incidents.
 const MAX_INCIDENTS: u32 = 1_000;
 
@@ -74,19 +77,22 @@ impl ReadSide for Reader {
         since: UnixMicros,
     ) -> BoxFuture<'a, Result<Vec<HistoryMinute>, ReadError>> {
         Box::pin(async move {
-            let rows = self
-                .core
-                .store
-                .minutes(host, since, self.core.now())
-                .await
-                .map_err(|e| Self::failed("read minutes", &e))?;
-            let minute = |m: parallax_store::MinuteRow| HistoryMinute {
+            let now = self.core.now();
+            let rows = self.core.store.minutes(host, since, now).await;
+            let rows = rows.map_err(|e| Self::failed("read minutes", &e))?;
+            let minute = |m: MinuteRow| HistoryMinute {
                 at: m.minute,
                 results: m.results,
                 failures: m.failures,
                 first_byte: m.first_byte,
             };
-            Ok(rows.into_iter().map(minute).collect())
+            let mut minutes: Vec<HistoryMinute> = rows.into_iter().map(minute).collect();
+            // Only the minute that runs is not written: one that has just ended is on its way and would count twice.
+            let running = self.core.snapshot.running(host).into_iter().find(|m| now.since(m.at) < MINUTE_US);
+            if let Some(running) = running {
+                add_running(&mut minutes, &running);
+            }
+            Ok(minutes)
         })
     }
 
@@ -156,6 +162,23 @@ impl ReadSide for Reader {
 
     fn now(&self) -> UnixMicros {
         self.core.now()
+    }
+}
+
+/// Adds the minute that runs; a part of it may have been written when the process last ended.
+fn add_running(minutes: &mut Vec<HistoryMinute>, running: &Minute) {
+    match minutes.last_mut().filter(|last| last.at == running.at) {
+        Some(last) => {
+            last.results += running.results;
+            last.failures += running.failures;
+            last.first_byte = running.first_byte.or(last.first_byte);
+        }
+        None => minutes.push(HistoryMinute {
+            at: running.at,
+            results: running.results,
+            failures: running.failures,
+            first_byte: running.first_byte,
+        }),
     }
 }
 

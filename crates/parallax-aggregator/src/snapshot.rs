@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use parallax_model::{Host, Verdict};
 use tokio::sync::watch;
 
+use crate::minutes::Minute;
 use crate::read::{SiteView, VantagePoint};
 
 /// The published state. Clones share it.
@@ -14,6 +15,7 @@ use crate::read::{SiteView, VantagePoint};
 pub(crate) struct Snapshot {
     sites: Arc<ArcSwap<Sites>>,
     vantages: Arc<ArcSwap<Vec<VantagePoint>>>,
+    running: Arc<ArcSwap<BTreeMap<Host, Vec<Minute>>>>,
     changes: Arc<watch::Sender<u64>>,
 }
 
@@ -25,7 +27,12 @@ struct Sites {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { sites: Arc::default(), vantages: Arc::default(), changes: Arc::new(watch::Sender::new(0)) }
+        Self {
+            sites: Arc::default(),
+            vantages: Arc::default(),
+            running: Arc::default(),
+            changes: Arc::new(watch::Sender::new(0)),
+        }
     }
 }
 
@@ -54,6 +61,16 @@ impl Snapshot {
     /// Replaces the vantage points.
     pub(crate) fn publish_vantages(&self, vantages: Vec<VantagePoint>) {
         self.vantages.store(Arc::new(vantages));
+    }
+
+    /// Replaces the minutes that are not written yet.
+    pub(crate) fn publish_running(&self, running: BTreeMap<Host, Vec<Minute>>) {
+        self.running.store(Arc::new(running));
+    }
+
+    /// A site's minutes that are not written yet, oldest first.
+    pub(crate) fn running(&self, host: &Host) -> Vec<Minute> {
+        self.running.load().get(host).cloned().unwrap_or_default()
     }
 
     /// Every known site, worst first.

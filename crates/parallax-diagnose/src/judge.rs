@@ -211,7 +211,7 @@ fn operator_sentence(ruling: &Ruling<'_>, analysis: &Analysis, observations: &Ob
         }
         Verdict::Unknown => {
             return format!(
-                "{} of {} agents answered, {healthy} reach it: no verdict",
+                "{} of {} agents could tell, {healthy} of them reach it: no verdict",
                 analysis.coverage.answered, analysis.coverage.asked
             );
         }
