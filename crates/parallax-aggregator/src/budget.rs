@@ -63,6 +63,36 @@ impl Budget {
     }
 }
 
+/// Reports one network prefix may make in an hour, over all sites.
+pub(crate) const REPORTS_PER_HOUR: usize = 20;
+/// Reporters remembered at most; beyond that nobody new is counted until the oldest hour has passed.
+const MAX_REPORTERS: usize = 100_000;
+const HOUR_US: u64 = 60 * MINUTE_US;
+
+/// The memory of who reported how often, by keyed hash.
+#[derive(Debug, Default)]
+pub(crate) struct ReportBudget {
+    reporters: BTreeMap<u64, (UnixMicros, usize)>,
+}
+
+impl ReportBudget {
+    /// Charges one report; `false` when this reporter has made enough of them.
+    pub(crate) fn charge(&mut self, reporter: u64, now: UnixMicros) -> bool {
+        if self.reporters.len() >= MAX_REPORTERS && !self.reporters.contains_key(&reporter) {
+            self.reporters.retain(|_, (since, _)| now.since(*since) < HOUR_US);
+            if self.reporters.len() >= MAX_REPORTERS {
+                return false;
+            }
+        }
+        let (since, made) = self.reporters.entry(reporter).or_insert((now, 0));
+        if now.since(*since) >= HOUR_US {
+            (*since, *made) = (now, 0);
+        }
+        *made += 1;
+        *made <= REPORTS_PER_HOUR
+    }
+}
+
 fn rest(since: UnixMicros, now: UnixMicros) -> Duration {
     // At least a second, so that nobody is told to come back at once.
     Duration::from_micros(MINUTE_US.saturating_sub(now.since(since)).max(1_000_000))
@@ -117,5 +147,15 @@ mod tests {
         }
         let busy = budget.charge(&target("one-more.com"), UnixMicros(0)).expect_err("the limit");
         assert_eq!(busy.what, "this service");
+    }
+
+    #[test]
+    fn a_reporter_has_twenty_reports_an_hour() {
+        let mut budget = ReportBudget::default();
+        let at = |s: i64| UnixMicros(0).plus_secs(s);
+        let counted = (0..25).filter(|n| budget.charge(1, at(*n))).count();
+        assert_eq!(counted, REPORTS_PER_HOUR);
+        assert!(budget.charge(2, at(30)), "another reporter");
+        assert!(budget.charge(1, at(3_600)), "an hour later");
     }
 }

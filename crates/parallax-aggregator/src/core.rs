@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tonic::Status;
 
 use crate::authority::Authority;
+use crate::budget::ReportBudget;
 use crate::checks::Checks;
 use crate::place::Places;
 use crate::reporter::ReporterKey;
@@ -59,6 +60,7 @@ pub(crate) struct Core {
     // std mutexes: held for map operations only, never across an await.
     pub(crate) schedule: Mutex<BTreeMap<Target, Watched>>,
     pub(crate) reports: Mutex<BTreeMap<Host, ReportCounts>>,
+    pub(crate) report_budget: Mutex<ReportBudget>,
     pub(crate) rng: Mutex<parallax_runtime::Rng>,
     pub(crate) vantages_dirty: Notify,
     pub(crate) schedule_dirty: Notify,

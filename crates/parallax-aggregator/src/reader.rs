@@ -143,6 +143,9 @@ impl ReadSide for Reader {
             };
             let now = self.core.now();
             let reporter = report.from.map_or(0, |address| self.core.reporter_key.reporter(address));
+            if !lock(&self.core.report_budget).charge(reporter, now) {
+                return Ok(false);
+            }
             let row = ReportRow { site: report.site.clone(), at: now, problem, reporter };
             let counted =
                 self.core.store.add_report(row).await.map_err(|e| Self::failed("keep a report", &e))?;

@@ -121,6 +121,7 @@ impl Aggregator {
             reporter_key: ReporterKey::new(rng.random()),
             schedule: Mutex::default(),
             reports: Mutex::default(),
+            report_budget: Mutex::default(),
             rng: Mutex::new(rng),
             vantages_dirty: tokio::sync::Notify::new(),
             schedule_dirty: tokio::sync::Notify::new(),
