@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub clock: Arc<dyn Clock>,
     /// Who owns the tasks.
     pub tasks: Tasks,
+    /// Where agents connect; 0 when the system does not say.
+    pub(crate) agents_port: u16,
     /// SHA-256 of the operator's key.
     pub operator_key: [u8; 32],
     /// Makes the numbers reporters are known by; gone with the process.

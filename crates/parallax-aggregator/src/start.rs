@@ -117,6 +117,7 @@ impl Aggregator {
             snapshot: Snapshot::default(),
             clock,
             tasks: tasks.clone(),
+            agents_port: agents_listener.local_addr().map_or(0, |a| a.port()),
             operator_key,
             reporter_key: ReporterKey::new(rng.random()),
             schedule: Mutex::default(),

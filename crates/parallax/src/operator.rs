@@ -29,9 +29,6 @@ use crate::{probe, term, words};
 
 /// Where the operator's key is looked for when no file is named: where `up` and `up --demo` keep it.
 const KEY_FILES: [&str; 2] = ["data/operator.key", "data/demo/operator.key"];
-/// The port agents connect to unless it was changed.
-const AGENTS_PORT: u16 = 8443;
-
 /// What a command writes, or why it cannot.
 type Written = Result<io::Result<()>, Failed>;
 
@@ -61,7 +58,7 @@ fn token_json(server: &Server, token: &CreateTokenResponse) -> io::Result<()> {
         "token": token.token,
         "agent": token.agent_id,
         "expires_at": words::moment(UnixMicros(token.expires_at_us)),
-        "command": enroll_command(server, &token.token),
+        "command": enroll_command(server, token.agents_port, &token.token),
     });
     term::line(json)
 }
@@ -74,18 +71,15 @@ fn token_text(server: &Server, token: &CreateTokenResponse) -> io::Result<()> {
     term::line(format_args!(
         "It lets {agent} in, once, until {until} UTC, and is not shown again. On the agent's machine run:"
     ))?;
-    term::line(format_args!("  {}", enroll_command(server, &words::plain(&token.token))))?;
-    let port = format!(
-        "Port {AGENTS_PORT} is where agents connect, unless the aggregator was told to listen elsewhere."
-    );
-    term::line(format_args!("{}{port}{}", term::DIM.render(), term::DIM.render_reset()))
+    term::line(format_args!("  {}", enroll_command(server, token.agents_port, &words::plain(&token.token))))?;
+    term::line("and then `parallax-agent run` with the same --aggregator.")
 }
 
-/// What is run on the agent's machine. The aggregator is the server's host at the agents' usual port.
-fn enroll_command(server: &Server, token: &str) -> String {
+/// What is run on the agent's machine. The aggregator is the server's host, at the port it says agents connect to.
+fn enroll_command(server: &Server, port: u32, token: &str) -> String {
     let host = server.url().parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
     let host = host.unwrap_or_else(|| "HOST".to_owned());
-    format!("parallax-agent enroll --aggregator {host}:{AGENTS_PORT} --token {token}")
+    format!("parallax-agent enroll --aggregator {host}:{port} --token {token}")
 }
 
 /// Lists agents, or ends one's identity.
@@ -299,7 +293,7 @@ mod tests {
             ("?", "HOST:8443"),
         ];
         for (url, aggregator) in cases {
-            let command = enroll_command(&Server::new(url), "plx1.a.b");
+            let command = enroll_command(&Server::new(url), 8443, "plx1.a.b");
             assert_eq!(command, format!("parallax-agent enroll --aggregator {aggregator} --token plx1.a.b"));
         }
     }

@@ -73,6 +73,7 @@ impl AdminService for Admin {
             token,
             agent_id: agent.to_string(),
             expires_at_us: expires_at.0,
+            agents_port: u32::from(self.0.agents_port),
         }))
     }
 

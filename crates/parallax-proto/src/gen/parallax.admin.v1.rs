@@ -17,6 +17,9 @@ pub struct CreateTokenResponse {
     pub agent_id: ::prost::alloc::string::String,
     #[prost(int64, tag = "3")]
     pub expires_at_us: i64,
+    /// The port agents connect to, on the host the operator reaches the aggregator at.
+    #[prost(uint32, tag = "4")]
+    pub agents_port: u32,
 }
 /// All agents; nothing to choose yet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
