@@ -167,6 +167,17 @@ impl Board {
         gone
     }
 
+    /// Ends incidents that nothing will ever end: of hosts of which no target is known any more and nothing was said for a day.
+    pub(crate) fn end_orphans(&mut self, now: UnixMicros) -> Vec<Incident> {
+        let kept = u64::try_from(UNWATCHED_KEPT.as_micros()).unwrap_or(u64::MAX);
+        let known: BTreeSet<&Host> = self.entries.keys().map(|target| &target.host).collect();
+        let quiet = |i: &Incident| i.latest().is_none_or(|step| now.since(step.at) >= kept);
+        let orphan =
+            |host: &Host, i: &mut Incident| i.closed_at.is_none() && !known.contains(host) && quiet(i);
+        let ended = self.last_incidents.extract_if(.., orphan).map(|(_, incident)| incident);
+        ended.map(|incident| Incident { closed_at: Some(now), ..incident }).collect()
+    }
+
     /// Minutes that ended before `now`; with `all` the running one too.
     pub(crate) fn take_minutes(&mut self, now: UnixMicros, all: bool) -> Vec<Minute> {
         self.minutes.take(now, all)
@@ -292,5 +303,26 @@ mod tests {
         assert_eq!(board.forget(at(23)), BTreeSet::new());
         assert_eq!(board.forget(at(24)), BTreeSet::from([target.host]));
         assert_eq!(board.forget(at(48)), BTreeSet::new());
+    }
+
+    #[test]
+    fn an_incident_whose_site_is_gone_ends_after_a_day() {
+        let mut found = Diagnosis::unknown("", Vec::new());
+        found.verdict = Verdict::Down;
+        let step = parallax_model::IncidentStep { at: UnixMicros(0), diagnosis: found };
+        let site: Host = "gone.example.com".parse().expect("a host");
+        let open = Incident {
+            id: IncidentId(1),
+            site,
+            opened_at: UnixMicros(0),
+            closed_at: None,
+            steps: vec![step],
+        };
+        let mut board = Board::new(vec![open]);
+        let at = |hours: i64| UnixMicros(0).plus_secs(hours * 3_600);
+        assert_eq!(board.end_orphans(at(23)), []);
+        let ended: Vec<_> = board.end_orphans(at(24)).into_iter().map(|i| (i.id, i.closed_at)).collect();
+        assert_eq!(ended, [(IncidentId(1), Some(at(24)))]);
+        assert_eq!(board.end_orphans(at(48)), []);
     }
 }

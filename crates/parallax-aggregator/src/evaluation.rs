@@ -217,6 +217,9 @@ impl Evaluation {
         for site in self.board.forget(now) {
             Self::noted("forget a site", self.core.store.remove_site_state(&site).await.map(drop));
         }
+        for incident in self.board.end_orphans(now) {
+            Self::noted("end an incident", self.core.store.put_incident(&incident).await);
+        }
         self.refresh_reports(now).await;
         if !all {
             match self.core.store.prune(now).await {
