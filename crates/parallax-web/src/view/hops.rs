@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::board::Board;
 use super::failure;
 use super::glyph::Glyph;
+use super::row::shown;
 use super::row::{median, millis};
 
 /// One hop.
@@ -31,8 +32,8 @@ pub(crate) fn hops(board: &Board) -> Vec<Hop> {
     let seen: Vec<(Reach, Option<FailureKind>)> = board
         .rows
         .iter()
-        .filter(|row| !row.result.outcome.kind().is_some_and(FailureKind::is_agent))
-        .map(|row| (reach(row), row.result.outcome.kind()))
+        .filter(|row| !shown(&row.result).kind().is_some_and(FailureKind::is_agent))
+        .map(|row| (reach(row), shown(&row.result).kind()))
         .collect();
     let connect = board.rows.iter().filter_map(|row| row.result.phases.connect).map(|m| m.0).collect();
     let network = match median(connect) {
@@ -63,7 +64,7 @@ fn you(board: &Board) -> Hop {
 /// that does not.
 fn reach(row: &parallax_aggregator::CheckRow) -> Reach {
     let layer = row.result.emitter.as_ref().map_or(Layer::Unknown, |e| e.layer);
-    match row.result.outcome.kind() {
+    match shown(&row.result).kind() {
         None | Some(FailureKind::Agent(_)) => Reach::Through,
         Some(FailureKind::Dns(_)) => Reach::Dns,
         Some(FailureKind::Connect(ConnectFailure::Refused)) => Reach::Front,

@@ -1,7 +1,9 @@
 //! What one tester saw, as a line and as JSON.
 
 use parallax_aggregator::CheckRow;
-use parallax_model::{Family, Layer, Micros, Protocol};
+use parallax_model::{
+    AgentFailure, Failure, FailureKind, Family, Layer, Micros, Outcome, Party, ProbeResult, Protocol,
+};
 use serde::Serialize;
 
 use super::glyph::Glyph;
@@ -93,10 +95,21 @@ pub(crate) struct PhaseMicros {
     pub(crate) total: u32,
 }
 
+/// How a result is shown. A failure of the tester's own line says nothing about the site, whatever it looked like from there.
+pub(crate) fn shown(result: &ProbeResult) -> Outcome {
+    match result.outcome {
+        Outcome::Failed(failure) if failure.party == Party::Agent && !failure.kind.is_agent() => {
+            Outcome::Failed(Failure { kind: FailureKind::Agent(AgentFailure::Offline), party: Party::Agent })
+        }
+        outcome => outcome,
+    }
+}
+
 impl Row {
     pub(crate) fn new(row: &CheckRow) -> Self {
         let r = &row.result;
-        let kind = r.outcome.kind();
+        let shown = shown(r);
+        let kind = shown.kind();
         let clean = |text: &str| neutral(text).into_owned();
         let number = |m: Option<Micros>| m.map(|m| m.0);
         let emitter = r.emitter.as_ref();
@@ -107,11 +120,11 @@ impl Row {
             network: clean(&place::network(&row.vantage)),
             asn: row.vantage.asn.map(|asn| asn.0),
             line: place::kind_name(row.vantage.network),
-            state: r.outcome.into(),
+            state: shown.into(),
             outcome: r.outcome.to_string(),
             party: match r.outcome {
-                parallax_model::Outcome::Ok => None,
-                parallax_model::Outcome::Failed(f) => Some(f.party.as_str()),
+                Outcome::Ok => None,
+                Outcome::Failed(f) => Some(f.party.as_str()),
             },
             words: kind.map_or_else(|| "works".to_owned(), failure::long),
             cell: kind.map_or_else(|| millis(r.phases.first_byte.unwrap_or(r.phases.total)), failure::short),
