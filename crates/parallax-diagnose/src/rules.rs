@@ -206,7 +206,8 @@ fn wavers(analysis: &Analysis) -> bool {
 fn coverage_lacks(coverage: &Coverage) -> Vec<String> {
     let mut lacks = Vec::new();
     if coverage.answered == 0 {
-        lacks.push(format!("no tester answered; at least {UP_AGENTS} in {UP_NETWORKS} networks are needed"));
+        lacks
+            .push(format!("no tester could tell; at least {UP_AGENTS} in {UP_NETWORKS} networks are needed"));
     } else if coverage.answered < UP_AGENTS {
         lacks.push(format!(
             "only {} answered; at least {UP_AGENTS} in {UP_NETWORKS} networks are needed",

@@ -352,6 +352,20 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What the outcome says about the target: a failure that is the agent's own is `agent-offline`, whatever it looked like from
+    /// there.
+    #[must_use]
+    pub const fn about_target(self) -> Self {
+        match self {
+            Self::Failed(Failure { kind, party: Party::Agent }) if !kind.is_agent() => {
+                Self::Failed(Failure { kind: FailureKind::Agent(AgentFailure::Offline), party: Party::Agent })
+            }
+            outcome => outcome,
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -395,5 +409,15 @@ mod tests {
         for text in ["", "http", "http-", "http-99", "http-600", "http-5023", "dns-maybe", "smtp-timeout"] {
             assert!(text.parse::<FailureKind>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_failure_of_the_agent_says_nothing_about_the_target() {
+        let failed = |kind, party| Outcome::Failed(Failure { kind, party });
+        let nxdomain = FailureKind::Dns(DnsFailure::Nxdomain);
+        let offline = failed(FailureKind::Agent(AgentFailure::Offline), Party::Agent);
+        assert_eq!(failed(nxdomain, Party::Agent).about_target(), offline);
+        assert_eq!(failed(nxdomain, Party::Target).about_target(), failed(nxdomain, Party::Target));
+        assert_eq!(Outcome::Ok.about_target(), Outcome::Ok);
     }
 }

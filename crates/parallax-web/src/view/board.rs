@@ -1,6 +1,5 @@
 //! A check as far as it is known: its events folded into what a page shows.
 
-use super::row::shown;
 use std::time::Duration;
 
 use parallax_aggregator::{CheckEvent, CheckRow, PanelMember, SiteView};
@@ -94,7 +93,7 @@ impl Board {
     /// The failure most testers meet, with how many; agents' own failures do not count.
     pub(crate) fn commonest_failure(&self) -> Option<(FailureKind, usize)> {
         let mut counts: Vec<(FailureKind, usize)> = Vec::new();
-        let kinds = self.rows.iter().filter_map(|row| shown(&row.result).kind());
+        let kinds = self.rows.iter().filter_map(|row| row.result.outcome.about_target().kind());
         for kind in kinds.filter(|kind| !kind.is_agent()) {
             match counts.iter_mut().find(|(known, _)| *known == kind) {
                 Some((_, n)) => *n += 1,

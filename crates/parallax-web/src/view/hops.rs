@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::board::Board;
 use super::failure;
 use super::glyph::Glyph;
-use super::row::shown;
 use super::row::{median, millis};
 
 /// One hop.
@@ -27,25 +26,29 @@ enum Reach {
     Through,
 }
 
+/// How far each result came, and what stopped it.
+type Seen = [(Reach, Option<FailureKind>)];
+
 /// The five hops.
 pub(crate) fn hops(board: &Board) -> Vec<Hop> {
-    let seen: Vec<(Reach, Option<FailureKind>)> = board
+    let seen: Vec<_> = board
         .rows
         .iter()
-        .filter(|row| !shown(&row.result).kind().is_some_and(FailureKind::is_agent))
-        .map(|row| (reach(row), shown(&row.result).kind()))
+        .filter(|row| !row.result.outcome.about_target().kind().is_some_and(FailureKind::is_agent))
+        .map(|row| (reach(row), row.result.outcome.about_target().kind()))
         .collect();
     let connect = board.rows.iter().filter_map(|row| row.result.phases.connect).map(|m| m.0).collect();
     let network = match median(connect) {
         Some(us) => format!("Connects in {}", millis(Micros(us))),
         None => "Connects".to_owned(),
     };
+    let runs = board.took.is_none();
     vec![
         you(board),
-        hop(&seen, ("DNS", Reach::Dns), "The name has an address".to_owned()),
-        hop(&seen, ("Network", Reach::Network), network),
-        hop(&seen, ("Front server", Reach::Front), "Answers".to_owned()),
-        hop(&seen, ("Site’s server", Reach::Origin), "Replies".to_owned()),
+        hop((runs, &seen), ("DNS", Reach::Dns), "The name has an address".to_owned()),
+        hop((runs, &seen), ("Network", Reach::Network), network),
+        hop((runs, &seen), ("Front server", Reach::Front), "Answers".to_owned()),
+        hop((runs, &seen), ("Site’s server", Reach::Origin), "Replies".to_owned()),
     ]
 }
 
@@ -64,7 +67,7 @@ fn you(board: &Board) -> Hop {
 /// that does not.
 fn reach(row: &parallax_aggregator::CheckRow) -> Reach {
     let layer = row.result.emitter.as_ref().map_or(Layer::Unknown, |e| e.layer);
-    match shown(&row.result).kind() {
+    match row.result.outcome.about_target().kind() {
         None | Some(FailureKind::Agent(_)) => Reach::Through,
         Some(FailureKind::Dns(_)) => Reach::Dns,
         Some(FailureKind::Connect(ConnectFailure::Refused)) => Reach::Front,
@@ -85,12 +88,13 @@ fn reach(row: &parallax_aggregator::CheckRow) -> Reach {
     }
 }
 
-fn hop(seen: &[(Reach, Option<FailureKind>)], (name, at): (&'static str, Reach), fine: String) -> Hop {
+fn hop((runs, seen): (bool, &Seen), (name, at): (&'static str, Reach), fine: String) -> Hop {
     let came = seen.iter().filter(|(reach, _)| *reach >= at).count();
     let stuck: Vec<FailureKind> =
         seen.iter().filter(|(r, _)| *r == at).filter_map(|(_, kind)| *kind).collect();
     let (state, says) = match (came, stuck.first()) {
-        (0, _) if seen.is_empty() => (Glyph::Waiting, String::new()),
+        (0, _) if seen.is_empty() && runs => (Glyph::Waiting, String::new()),
+        (0, _) if seen.is_empty() => (Glyph::Unknown, "Not tested".to_owned()),
         (0, _) => (Glyph::Unknown, "Not reached".to_owned()),
         (_, None) => (Glyph::Up, fine),
         (n, Some(kind)) => {

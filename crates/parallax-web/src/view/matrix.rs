@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::board::Board;
 use super::glyph::Glyph;
-use super::row::shown;
 use super::row::{median, millis};
 use super::{failure, place};
 use crate::escape::neutral;
@@ -87,7 +86,7 @@ impl Matrix {
         }
         let id = cell_id(&self.networks[place.0], &self.regions[place.1]);
         let rows: Vec<_> = board.rows.iter().filter(|row| mine(&row.agent)).collect();
-        let state_of = |row: &&parallax_aggregator::CheckRow| Glyph::from(shown(&row.result));
+        let state_of = |row: &&parallax_aggregator::CheckRow| Glyph::from(row.result.outcome.about_target());
         let failing: Vec<_> = rows.iter().filter(|row| !row.result.outcome.is_ok()).collect();
         let (state, text) = match (rows.len(), failing.first()) {
             (0, _) if board.is_done() => (Glyph::Unknown, "no answer".to_owned()),
@@ -99,11 +98,11 @@ impl Matrix {
             }
             (n, Some(first)) if failing.len() == n => {
                 let state = rows.iter().map(state_of).max().unwrap_or(Glyph::Unknown);
-                let text = shown(&first.result).kind().map(failure::short).unwrap_or_default();
+                let text = first.result.outcome.about_target().kind().map(failure::short).unwrap_or_default();
                 (state, if n > 1 { format!("{text} ×{n}") } else { text })
             }
             (n, Some(first)) => {
-                let text = shown(&first.result).kind().map(failure::short).unwrap_or_default();
+                let text = first.result.outcome.about_target().kind().map(failure::short).unwrap_or_default();
                 (Glyph::Partly, format!("{text} {}/{n}", failing.len()))
             }
         };

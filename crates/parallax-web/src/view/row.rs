@@ -1,9 +1,7 @@
 //! What one tester saw, as a line and as JSON.
 
 use parallax_aggregator::CheckRow;
-use parallax_model::{
-    AgentFailure, Failure, FailureKind, Family, Layer, Micros, Outcome, Party, ProbeResult, Protocol,
-};
+use parallax_model::{Family, Layer, Micros, Outcome, Protocol};
 use serde::Serialize;
 
 use super::glyph::Glyph;
@@ -95,20 +93,10 @@ pub(crate) struct PhaseMicros {
     pub(crate) total: u32,
 }
 
-/// How a result is shown. A failure of the tester's own line says nothing about the site, whatever it looked like from there.
-pub(crate) fn shown(result: &ProbeResult) -> Outcome {
-    match result.outcome {
-        Outcome::Failed(failure) if failure.party == Party::Agent && !failure.kind.is_agent() => {
-            Outcome::Failed(Failure { kind: FailureKind::Agent(AgentFailure::Offline), party: Party::Agent })
-        }
-        outcome => outcome,
-    }
-}
-
 impl Row {
     pub(crate) fn new(row: &CheckRow) -> Self {
         let r = &row.result;
-        let shown = shown(r);
+        let shown = r.outcome.about_target();
         let kind = shown.kind();
         let clean = |text: &str| neutral(text).into_owned();
         let number = |m: Option<Micros>| m.map(|m| m.0);

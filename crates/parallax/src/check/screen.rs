@@ -148,7 +148,7 @@ fn begin(started: &Started) -> io::Result<()> {
 
 /// One tester's row: state, network, place, outcome, time, who wrote the answer.
 fn row(row: &Row) -> String {
-    let (style, state) = state(row.result.outcome);
+    let (style, state) = state(row.result.outcome.about_target());
     let network = words::network(&row.vantage, NETWORK)
         .unwrap_or_else(|| words::cut(&words::plain(&row.agent), NETWORK));
     let place = words::cut(&words::place(&row.vantage), PLACE);
