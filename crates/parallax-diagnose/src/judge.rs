@@ -142,7 +142,8 @@ fn unknown_sentence(analysis: &Analysis, observations: &Observations, names: &Na
         (0, 0) if answered < asked => {
             format!("We cannot tell: only {answered} of {} answered", plural(asked, "tester"))
         }
-        (0, 0) => format!("We cannot tell: {} are too few", plural(answered, "tester")),
+        (0, 0) if answered == 1 => "We cannot tell: one tester is too few".to_owned(),
+        (0, 0) => format!("We cannot tell: {answered} testers are too few"),
         (0, _) => {
             format!("We cannot tell: {refused} of {} are refused", plural(answered, "tester"))
         }
@@ -244,7 +245,8 @@ fn evidence(ruling: &Ruling<'_>, observations: &Observations) -> Vec<String> {
     if ruling.scopes.is_empty() {
         let tally = scan.everyone;
         let fine = tally.agents - tally.mostly_failing;
-        lines.push(format!("{fine} of {} reach it.", plural(tally.agents, "tester")));
+        let verb = if tally.agents == 1 { "reaches" } else { "reach" };
+        lines.push(format!("{fine} of {} {verb} it.", plural(tally.agents, "tester")));
         return lines;
     }
     if ruling.scopes.iter().any(|scope| scope.all) {
