@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::{AgentConfig, LimitsSection};
 use crate::identity::{DataDir, IdentityError};
 use crate::link::{History, Link, Place};
+use crate::own_network;
 use crate::runner::{Bench, ORDERS, OwnPlaces, Runner, watchdog};
 use crate::schedule::Schedule;
 use crate::spool::{Bounds, Spool, SpoolSettings};
@@ -76,7 +77,9 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
     let mut errors = ConfigErrors::default();
     config.validate("", &mut errors);
     errors.into_result(())?;
-    let settings = config.prober_settings()?;
+    let mut settings = config.prober_settings()?;
+    // Ranges the operator named by hand stay allowed.
+    settings.policy = settings.policy.refusing_ranges(own_network::ranges());
     let AgentParts { clock, mut rng, tasks } = parts;
     let dir = DataDir::new(&config.data_dir);
     if !dir.is_enrolled() {

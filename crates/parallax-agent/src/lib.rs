@@ -19,6 +19,7 @@ mod fake;
 mod identity;
 mod link;
 mod orders;
+mod own_network;
 mod runner;
 mod schedule;
 mod session;
