@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use parallax_agent::{AGGREGATOR_NAME, AgentConfig, enroll};
-use parallax_model::{
-    BeaconState, DnsFacts, Micros, Outcome, Phases, ProbeResult, StatusCode, Target, UnixMicros,
-};
+use parallax_model::{BeaconState, Micros, Outcome, Phases, ProbeResult, StatusCode, Target, UnixMicros};
 use parallax_proto::batch::{decode, encode};
 use parallax_proto::v1::admin::CreateTokenRequest;
 use parallax_proto::v1::admin::admin_service_client::AdminServiceClient;
@@ -86,24 +84,14 @@ impl Agent {
     fn result(&self, seq: u64) -> ProbeResult {
         let host = "kept.example".parse().expect("a host");
         ProbeResult {
-            target: Target::site_default(host),
-            check: None,
-            started_at: UnixMicros(self.began + i64::try_from(seq).expect("few results")),
-            outcome: Outcome::Ok,
             status: StatusCode::new(200).ok(),
             phases: Phases { total: Micros(u32::try_from(seq).expect("few results")), ..Phases::default() },
-            address: None,
-            family: None,
-            protocol: None,
-            emitter: None,
-            dns: DnsFacts::default(),
-            tls: None,
-            body: None,
-            redirects: Vec::new(),
-            retry_after_s: None,
-            retry: None,
             beacon: BeaconState::Ok,
-            detail: None,
+            ..ProbeResult::new(
+                Target::site_default(host),
+                UnixMicros(self.began + i64::try_from(seq).expect("few results")),
+                Outcome::Ok,
+            )
         }
     }
 

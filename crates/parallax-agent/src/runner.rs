@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use ipnet::IpNet;
-use parallax_model::{
-    AgentFailure, BeaconState, DnsFacts, Failure, FailureKind, Outcome, Party, Phases, ProbeResult, Target,
-    UnixMicros,
-};
+use parallax_model::{AgentFailure, Failure, FailureKind, Outcome, Party, ProbeResult, Target, UnixMicros};
 use parallax_probe::{BEACON_DEADLINE, Deadlines, ProbeRequest, Prober, ProberSettings};
 use parallax_runtime::{Clock, Rng};
 use rand::Rng as _;
@@ -212,23 +209,14 @@ async fn probe(bench: Bench, request: ProbeRequest, retry_after: Duration) -> Pr
 fn overloaded(request: &ProbeRequest, now: UnixMicros, why: &str) -> ProbeResult {
     let kind = FailureKind::Agent(AgentFailure::Overloaded);
     ProbeResult {
-        target: request.target.clone(),
         check: request.check,
-        started_at: now,
-        outcome: Outcome::Failed(Failure { kind, party: Party::Agent }),
-        status: None,
-        phases: Phases::default(),
-        address: None,
         family: request.family,
         protocol: request.protocol,
-        emitter: None,
-        dns: DnsFacts::default(),
-        tls: None,
-        body: None,
-        redirects: Vec::new(),
-        retry_after_s: None,
-        retry: None,
-        beacon: BeaconState::Untested,
         detail: Some(why.into()),
+        ..ProbeResult::new(
+            request.target.clone(),
+            now,
+            Outcome::Failed(Failure { kind, party: Party::Agent }),
+        )
     }
 }

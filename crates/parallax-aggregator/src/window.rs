@@ -248,9 +248,7 @@ pub(crate) fn world_result(agent: &AgentId, seen: &ProbeResult, age: Duration) -
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use parallax_model::{
-        BeaconState, DnsFacts, Failure, FailureKind, Micros, Outcome, Party, Phases, StatusCode,
-    };
+    use parallax_model::{BeaconState, Failure, FailureKind, Micros, Outcome, Party, Phases, StatusCode};
 
     use super::*;
 
@@ -259,24 +257,14 @@ pub(crate) mod tests {
         let code = StatusCode::new(status).expect("in range");
         let failed = Outcome::Failed(Failure { kind: FailureKind::status(code), party: Party::Target });
         Arc::new(ProbeResult {
-            target: "https://example.com/".parse().expect("canonical"),
-            check: None,
-            started_at: UnixMicros(0),
-            outcome: if status >= 500 { failed } else { Outcome::Ok },
             status: Some(code),
             phases: Phases { first_byte: Some(Micros(20_000)), total: Micros(30_000), ..Phases::default() },
-            address: None,
-            family: None,
-            protocol: None,
-            emitter: None,
-            dns: DnsFacts::default(),
-            tls: None,
-            body: None,
-            redirects: Vec::new(),
-            retry_after_s: None,
-            retry: None,
             beacon: BeaconState::Ok,
-            detail: None,
+            ..ProbeResult::new(
+                "https://example.com/".parse().expect("canonical"),
+                UnixMicros(0),
+                if status >= 500 { failed } else { Outcome::Ok },
+            )
         })
     }
 

@@ -225,3 +225,29 @@ pub struct ProbeResult {
     /// What else there is to say, scrubbed of addresses and control characters, at most [`MAX_DETAIL_BYTES`].
     pub detail: Option<Arc<str>>,
 }
+
+impl ProbeResult {
+    /// A result of which only this is known; everything else is absent, the beacon untested, the phases zero.
+    pub fn new(target: Target, started_at: UnixMicros, outcome: Outcome) -> Self {
+        Self {
+            target,
+            check: None,
+            started_at,
+            outcome,
+            status: None,
+            phases: Phases::default(),
+            address: None,
+            family: None,
+            protocol: None,
+            emitter: None,
+            dns: DnsFacts::default(),
+            tls: None,
+            body: None,
+            redirects: Vec::new(),
+            retry_after_s: None,
+            retry: None,
+            beacon: BeaconState::Untested,
+            detail: None,
+        }
+    }
+}

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parallax_model::{
-    BeaconState, ConnectFailure, DnsFacts, DnsFailure, Failure, FailureKind, Family, HttpFailure, Micros,
-    Outcome, Party, Phases, ProbeResult, TlsFailure, UnixMicros,
+    ConnectFailure, DnsFacts, DnsFailure, Failure, FailureKind, Family, HttpFailure, Micros, Outcome, Party,
+    Phases, ProbeResult, TlsFailure, UnixMicros,
 };
 use tokio::time::Instant;
 
@@ -75,24 +75,9 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(request: &ProbeRequest, now: UnixMicros) -> Self {
         let result = ProbeResult {
-            target: request.target.clone(),
             check: request.check,
-            started_at: now,
-            outcome: Outcome::Ok,
-            status: None,
-            phases: Phases::default(),
-            address: None,
             family: request.family,
-            protocol: None,
-            emitter: None,
-            dns: DnsFacts::default(),
-            tls: None,
-            body: None,
-            redirects: Vec::new(),
-            retry_after_s: None,
-            retry: None,
-            beacon: BeaconState::Untested,
-            detail: None,
+            ..ProbeResult::new(request.target.clone(), now, Outcome::Ok)
         };
         Self { result, began: Instant::now(), stage: None }
     }

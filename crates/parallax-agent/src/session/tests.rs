@@ -1,4 +1,4 @@
-use parallax_model::{BeaconState, DnsFacts, Micros, Outcome, Phases, ProbeResult};
+use parallax_model::{Micros, Outcome, Phases, ProbeResult};
 use parallax_proto::target_to_wire;
 use parallax_proto::v1::agent::{Assign, Assignment};
 use parallax_runtime::{ManualClock, seeded};
@@ -58,24 +58,8 @@ impl Agent {
 
 fn result(number: u32) -> ProbeResult {
     ProbeResult {
-        target: "https://example.com/".parse().expect("a target"),
-        check: None,
-        started_at: UnixMicros(NOW_US),
-        outcome: Outcome::Ok,
-        status: None,
         phases: Phases { total: Micros(number), ..Phases::default() },
-        address: None,
-        family: None,
-        protocol: None,
-        emitter: None,
-        dns: DnsFacts::default(),
-        tls: None,
-        body: None,
-        redirects: Vec::new(),
-        retry_after_s: None,
-        retry: None,
-        beacon: BeaconState::Untested,
-        detail: None,
+        ..ProbeResult::new("https://example.com/".parse().expect("a target"), UnixMicros(NOW_US), Outcome::Ok)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use parallax_model::{BeaconState, DnsFacts, Micros, Outcome, Phases, ProbeResult, UnixMicros};
+use parallax_model::{Micros, Outcome, Phases, ProbeResult, UnixMicros};
 use parallax_runtime::seeded;
 
 use super::book::Book;
@@ -10,24 +10,12 @@ const HOUR_US: i64 = 3_600_000_000;
 
 fn result(number: u32) -> ProbeResult {
     ProbeResult {
-        target: "https://example.com/".parse().expect("a target"),
-        check: None,
-        started_at: UnixMicros(i64::from(number)),
-        outcome: Outcome::Ok,
-        status: None,
         phases: Phases { total: Micros(number), ..Phases::default() },
-        address: None,
-        family: None,
-        protocol: None,
-        emitter: None,
-        dns: DnsFacts::default(),
-        tls: None,
-        body: None,
-        redirects: Vec::new(),
-        retry_after_s: None,
-        retry: None,
-        beacon: BeaconState::Untested,
-        detail: None,
+        ..ProbeResult::new(
+            "https://example.com/".parse().expect("a target"),
+            UnixMicros(i64::from(number)),
+            Outcome::Ok,
+        )
     }
 }
 

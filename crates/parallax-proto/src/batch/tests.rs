@@ -90,23 +90,8 @@ fn batches_that_contradict_themselves_are_refused() {
 
 fn sample() -> ProbeResult {
     ProbeResult {
-        target: target(1),
-        check: None,
-        started_at: UnixMicros(1_795_000_000_000_000),
-        outcome: Outcome::Ok,
         status: Some(status(200)),
         phases: Phases { total: Micros(5), ..Phases::default() },
-        address: None,
-        family: None,
-        protocol: None,
-        emitter: None,
-        dns: DnsFacts::default(),
-        tls: None,
-        body: None,
-        redirects: Vec::new(),
-        retry_after_s: None,
-        retry: None,
-        beacon: BeaconState::Untested,
-        detail: None,
+        ..ProbeResult::new(target(1), UnixMicros(1_795_000_000_000_000), Outcome::Ok)
     }
 }
