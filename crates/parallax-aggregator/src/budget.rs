@@ -100,7 +100,7 @@ fn rest(since: UnixMicros, now: UnixMicros) -> Duration {
 
 /// The part of a name somebody registered, by the public suffix list; an address or an unlisted name is its own.
 fn registrable(host: &Host) -> String {
-    psl::domain_str(host.as_str()).unwrap_or(host.as_str()).to_owned()
+    parallax_policy::registrable_domain(host).unwrap_or(host.as_str()).to_owned()
 }
 
 #[cfg(test)]
@@ -137,6 +137,14 @@ mod tests {
         assert_eq!(budget.charge(&of("https://shop.example.com/?a=1"), at(10)), Err(busy));
         assert_eq!(budget.charge(&of("http://shop.example.com/"), at(10)), Ok(()), "another port");
         assert_eq!(budget.charge(&of("https://shop.example.com/?a=1"), at(60)), Ok(()), "a minute later");
+    }
+
+    #[test]
+    fn addresses_that_end_alike_are_no_domain() {
+        let mut budget = Budget::default();
+        for n in 1..=20 {
+            assert_eq!(budget.charge(&target(&format!("192.{n}.2.1")), UnixMicros(0)), Ok(()), "{n}");
+        }
     }
 
     #[test]

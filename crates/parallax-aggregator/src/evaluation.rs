@@ -59,6 +59,7 @@ pub(crate) async fn restore(core: &Core) -> Result<Board, StoreError> {
     let counted_until = core.store.last_minute().await?.map_or(UnixMicros(0), |m| m.plus_secs(60));
     let (mut results, mut unreadable) = (0_usize, 0_usize);
     while let Some(page) = journal.next_page().await? {
+        unreadable += page.damaged as usize;
         for entry in page.entries {
             match replayed(core, entry) {
                 Some(published) => {
@@ -69,7 +70,13 @@ pub(crate) async fn restore(core: &Core) -> Result<Board, StoreError> {
             }
         }
     }
-    tracing::info!(results, unreadable, "windows are rebuilt from the journal");
+    if unreadable > 0 {
+        tracing::warn!(
+            batches = unreadable,
+            "batches of the journal are damaged or cannot be read; the rest counts"
+        );
+    }
+    tracing::info!(results, "windows are rebuilt from the journal");
     Ok(board)
 }
 
