@@ -32,7 +32,6 @@ mod reserve;
 mod retention;
 mod rows;
 mod schema;
-mod secrets;
 mod site_states;
 mod store;
 mod targets;

@@ -63,7 +63,6 @@ async fn everything_is_there_after_reopening() {
     store.put_site_state(state.clone()).await.unwrap();
     let report = ReportRow { site: site.clone(), at: NOW, problem: None, reporter: u64::MAX };
     assert!(store.add_report(report.clone()).await.unwrap());
-    store.put_secret("reporters", vec![9; 32]).await.unwrap();
     drop(store);
 
     let store = Store::open(dir.path()).unwrap();
@@ -73,7 +72,6 @@ async fn everything_is_there_after_reopening() {
     assert_eq!(store.check(check.id).await.unwrap(), Some(check));
     assert_eq!(store.site_states().await.unwrap(), [state]);
     assert!(!store.add_report(report).await.unwrap());
-    assert_eq!(store.secret("reporters").await.unwrap(), Some(vec![9; 32]));
     assert_eq!(store.incident(IncidentId(1)).await.unwrap(), None);
     assert!(store.remove_target(&watched.target).await.unwrap());
     assert!(!store.remove_target(&watched.target).await.unwrap());
@@ -102,13 +100,13 @@ async fn a_full_disk_refuses_writes_and_nothing_else_until_there_is_space() {
 async fn a_write_that_fails_takes_nothing_of_the_others_with_it() {
     let (_dir, store) = store();
     let half = store.write("half a write", |w| {
-        w.connection.execute("INSERT INTO secrets VALUES ('half', x'00')", [])?;
+        w.connection.execute("INSERT INTO site_states VALUES ('half.example', '{}')", [])?;
         w.connection.execute("INSERT INTO no_such_table VALUES (1)", [])
     });
     let (half, whole) = tokio::join!(half, store.append(batch(1, 1, 1)));
     assert!(matches!(half, Err(StoreError::Sqlite { op: "half a write", .. })));
     assert_eq!(whole.unwrap().through, Seq(1));
-    assert_eq!(store.secret("half").await.unwrap(), None);
+    assert_eq!(store.site_states().await.unwrap(), []);
 }
 
 /// SQLite ends the transaction itself when it has to: then nobody of the group is acked, and what was sent again is new.
