@@ -238,6 +238,7 @@ impl Conversation {
             heartbeat_ms: 60_000,
             max_unacked_batches: max_unacked,
             max_batch_results: max_results,
+            seen_address: Vec::new().into(),
         };
         self.say(Down::Welcome(welcome)).await;
     }

@@ -291,7 +291,9 @@ impl Run {
             return;
         }
         self.answered += 1;
-        self.world.results.push(world_result(&agent, &result, Duration::ZERO));
+        if !result.outcome.is_not_applicable() {
+            self.world.results.push(world_result(&agent, &result, Duration::ZERO));
+        }
         let row =
             CheckRow { agent, vantage: vantage.as_ref().clone(), result: result.as_ref().clone(), after };
         self.checks.emit(self.id, CheckEvent::Row(Box::new(row)));

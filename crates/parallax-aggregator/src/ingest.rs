@@ -3,6 +3,7 @@
 //! A batch goes decode → journal (fsync) → ack → bus. Identity is the certificate of the connection and place is its address; no
 //! message is believed about either.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use parallax_proto::v1::agent::{
     Ack, Drain, EnrollRequest, EnrollResponse, Heartbeat, Hello, RenewRequest, RenewResponse, ResultBatch,
     SessionRequest, SessionResponse, Welcome,
 };
-use parallax_proto::{EnrollToken, vantage_from_wire, vantage_to_wire};
+use parallax_proto::{EnrollToken, address_to_wire, vantage_from_wire, vantage_to_wire};
 use parallax_store::{Heard, JournalBatch, RedeemError};
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -129,6 +130,7 @@ impl AgentService for Ingest {
             bus: self.bus.clone(),
             agent,
             vantage,
+            peer: peer.ip(),
             declared: Vantage::default(),
             version: String::new(),
             outbox,
@@ -155,6 +157,7 @@ struct Talk {
     bus: Publisher,
     agent: AgentId,
     vantage: Arc<Vantage>,
+    peer: IpAddr,
     declared: Vantage,
     version: String,
     outbox: Outbox,
@@ -200,6 +203,7 @@ impl Talk {
             heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or(u32::MAX),
             max_unacked_batches: MAX_UNACKED_BATCHES,
             max_batch_results: MAX_BATCH_RESULTS,
+            seen_address: address_to_wire(self.peer),
         };
         self.say(Out::Welcome(welcome)).await?;
         // The seat comes before the schedule: a target added in between is then sent twice rather than not at all.

@@ -110,7 +110,7 @@ impl Window {
         self.interval
     }
 
-    /// Adds a result that was received at `at`.
+    /// Adds a result that was received at `at`; one that is not applicable says nothing and is left out.
     pub(crate) fn add(
         &mut self,
         agent: AgentId,
@@ -118,6 +118,9 @@ impl Window {
         at: UnixMicros,
         result: Arc<ProbeResult>,
     ) {
+        if result.outcome.is_not_applicable() {
+            return;
+        }
         let track = self.tracks.entry(agent).or_insert_with(|| Track {
             vantage: Arc::clone(vantage),
             recent: VecDeque::with_capacity(ROUNDS + 1),
@@ -239,6 +242,8 @@ pub(crate) fn world_result(agent: &AgentId, seen: &ProbeResult, age: Duration) -
         ttfb_ms: first_byte_ms,
         beacon: Some(seen.beacon),
         retry: seen.retry,
+        address_current: seen.tie_breakers.address_current,
+        static_ok: seen.tie_breakers.static_ok,
         error_ms: if failed { first_byte_ms } else { None },
         retry_after: seen.retry_after_s.map(f64::from),
         ttl_left_s: seen.dns.ttl_left_s,

@@ -33,8 +33,8 @@ pub use outcome::{
 };
 pub use report::{ReportCategory, ReportCounts};
 pub use result::{
-    BeaconState, BodyFacts, DnsFacts, Family, MAX_ADDRESSES, MAX_DETAIL_BYTES, MAX_REDIRECTS, Phases,
-    ProbeResult, Protocol, Redirect, RetryOutcome, TlsFacts,
+    BeaconState, BodyFacts, DnsFacts, Family, H3Advert, MAX_ADDRESSES, MAX_DETAIL_BYTES, MAX_REDIRECTS,
+    Phases, ProbeResult, Protocol, Redirect, RetryOutcome, TieBreakers, TlsFacts,
 };
 pub use scope::{Attribute, Scope, ScopeError};
 pub use target::{Host, HostError, Path, PathError, Port, Scheme, Target, TargetError};

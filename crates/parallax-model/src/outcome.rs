@@ -353,6 +353,18 @@ impl Outcome {
 }
 
 impl Outcome {
+    /// Whether the question did not arise where it was asked: HTTP/3 over a path that carries no UDP says nothing about the
+    /// target, neither well nor ill, and nothing about the agent's line.
+    pub const fn is_not_applicable(self) -> bool {
+        matches!(
+            self,
+            Self::Failed(Failure {
+                kind: FailureKind::Quic(QuicFailure::Timeout),
+                party: Party::AccessNetwork
+            })
+        )
+    }
+
     /// What the outcome says about the target: a failure that is the agent's own is `agent-offline`, whatever it looked like from
     /// there.
     #[must_use]

@@ -117,6 +117,35 @@ words! {
     }
 }
 
+words! {
+    /// How a site said that it speaks HTTP/3 on the same host and port 443.
+    pub enum H3Advert ("HTTP/3 advert") {
+        /// By an Alt-Svc header (RFC 7838).
+        AltSvc = "alt-svc",
+        /// By an HTTPS record (RFC 9460).
+        HttpsRecord = "https-record",
+    }
+}
+
+/// What the extra probes after a failure said: the tie-breakers. A probe makes at most two, so most fields are absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TieBreakers {
+    /// Whether the address that was used is among those the name's own servers give now.
+    pub address_current: Option<bool>,
+    /// Serial of the zone's SOA record, as its own servers say it (RFC 1035, 3.3.13).
+    pub soa_serial: Option<u32>,
+    /// Another address of the name that answered; the one that was used did not.
+    pub other_address: Option<IpAddr>,
+    /// Whether the other IP family answered.
+    pub other_family_ok: Option<bool>,
+    /// Whether HTTP/2 or HTTP/1.1 answered where HTTP/3 did not.
+    pub without_h3_ok: Option<bool>,
+    /// Whether a path that needs no application (`/robots.txt`) was answered below 500.
+    pub static_ok: Option<bool>,
+    /// Whether a plain TCP connection to the host's other usual port (80 or 443) stood.
+    pub other_port_open: Option<bool>,
+}
+
 /// How long each phase took on the monotonic clock; `None` where the probe did not come so far. Phases that were begun are
 /// kept when they fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -222,6 +251,10 @@ pub struct ProbeResult {
     pub retry: Option<RetryOutcome>,
     /// Whether the agent's own line worked.
     pub beacon: BeaconState,
+    /// How the site said that it speaks HTTP/3, if it did.
+    pub h3_advert: Option<H3Advert>,
+    /// What the extra probes after a failure said.
+    pub tie_breakers: TieBreakers,
     /// What else there is to say, scrubbed of addresses and control characters, at most [`MAX_DETAIL_BYTES`].
     pub detail: Option<Arc<str>>,
 }
@@ -247,6 +280,8 @@ impl ProbeResult {
             retry_after_s: None,
             retry: None,
             beacon: BeaconState::Untested,
+            h3_advert: None,
+            tie_breakers: TieBreakers::default(),
             detail: None,
         }
     }

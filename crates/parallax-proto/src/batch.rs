@@ -7,15 +7,16 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use bytes::Bytes;
-use parallax_model::{DnsFacts, Micros, Outcome, Phases, ProbeResult, UnixMicros};
+use parallax_model::{DnsFacts, Micros, Outcome, Phases, ProbeResult, TieBreakers, UnixMicros};
 
 use crate::WireError;
 use crate::convert::{
     address_from_wire, address_to_wire, beacon_from_wire, beacon_to_wire, body_from_wire, body_to_wire,
     check_id_from_wire, detail_from_wire, dns_from_wire, dns_to_wire, emitter_from_wire, emitter_to_wire,
-    failure_to_wire, http_version_from_wire, http_version_to_wire, ip_family_from_wire, ip_family_to_wire,
-    outcome_from_wire, party_to_wire, redirects_from_wire, redirects_to_wire, retry_from_wire, retry_to_wire,
-    status_from_wire, target_from_wire, target_to_wire, tls_from_wire, tls_to_wire,
+    failure_to_wire, h3_advert_from_wire, h3_advert_to_wire, http_version_from_wire, http_version_to_wire,
+    ip_family_from_wire, ip_family_to_wire, outcome_from_wire, party_to_wire, redirects_from_wire,
+    redirects_to_wire, retry_from_wire, retry_to_wire, status_from_wire, target_from_wire, target_to_wire,
+    tie_breakers_from_wire, tie_breakers_to_wire, tls_from_wire, tls_to_wire,
 };
 use crate::v1::agent::{ResultColumns, ResultExtra};
 
@@ -95,6 +96,7 @@ fn push_outcome(columns: &mut ResultColumns, result: &ProbeResult) {
     columns.protocol.push(result.protocol.map_or(0, |p| http_version_to_wire(p) as u32));
     columns.retry.push(result.retry.map_or(0, |r| retry_to_wire(r) as u32));
     columns.beacon.push(beacon_to_wire(result.beacon) as u32);
+    columns.h3_advert.push(result.h3_advert.map_or(0, |a| h3_advert_to_wire(a) as u32));
     columns.ttl_left_s.push(plus_one(result.dns.ttl_left_s));
     columns.retry_after_s.push(plus_one(result.retry_after_s));
 }
@@ -109,7 +111,9 @@ fn push_phases(columns: &mut ResultColumns, phases: Phases) {
 }
 
 fn push_extra(columns: &mut ResultColumns, row: usize, result: &ProbeResult) {
-    if result.body.is_none() && result.redirects.is_empty() && result.detail.is_none() {
+    let ties = result.tie_breakers;
+    let has_ties = ties != TieBreakers::default();
+    if result.body.is_none() && result.redirects.is_empty() && result.detail.is_none() && !has_ties {
         return;
     }
     columns.extras.push(ResultExtra {
@@ -117,6 +121,7 @@ fn push_extra(columns: &mut ResultColumns, row: usize, result: &ProbeResult) {
         body: result.body.as_ref().map(body_to_wire),
         redirects: redirects_to_wire(&result.redirects),
         detail: result.detail.as_deref().unwrap_or_default().to_owned(),
+        tie_breakers: has_ties.then(|| tie_breakers_to_wire(&ties)),
     });
 }
 
@@ -177,7 +182,7 @@ impl Dictionaries {
 macro_rules! for_each_column {
     ($columns:expr, $each:ident) => {
         for_each_column!(@ $columns, $each, target_ref, check_ref, failure, party, status, dns_us, connect_us, tls_us, first_byte_us,
-            body_us, total_us, address_ref, family, protocol, emitter_ref, dns_ref, ttl_left_s, tls_ref, retry_after_s, retry, beacon)
+            body_us, total_us, address_ref, family, protocol, emitter_ref, dns_ref, ttl_left_s, tls_ref, retry_after_s, retry, beacon, h3_advert)
     };
     (@ $columns:expr, $each:ident, $($field:ident),+) => { $( $each!($columns, $field); )+ };
 }
@@ -300,6 +305,8 @@ impl Decoded {
             retry_after_s: minus_one(at(&c.retry_after_s, row)),
             retry: retry_from_wire(number(&c.retry, row)),
             beacon: beacon_from_wire(number(&c.beacon, row)).unwrap_or(parallax_model::BeaconState::Untested),
+            h3_advert: h3_advert_from_wire(number(&c.h3_advert, row)),
+            tie_breakers: TieBreakers::default(),
             detail: None,
         })
     }
@@ -313,6 +320,8 @@ fn add_extras(columns: &ResultColumns, results: &mut [ProbeResult]) -> Result<()
         result.body = extra.body.as_ref().map(body_from_wire).transpose()?;
         result.redirects = redirects_from_wire(&extra.redirects)?;
         result.detail = detail_from_wire(&extra.detail)?;
+        result.tie_breakers =
+            extra.tie_breakers.as_ref().map(tie_breakers_from_wire).transpose()?.unwrap_or_default();
     }
     Ok(())
 }

@@ -43,6 +43,7 @@ wire_words!(party_to_wire, party_from_wire, Party, Party, { Target, Resolver, Ac
 wire_words!(layer_to_wire, layer_from_wire, Layer, Layer, { Edge, Gateway, Origin, Middlebox, Unknown });
 wire_words!(retry_to_wire, retry_from_wire, RetryOutcome, RetryOutcome, { Ok, Fail });
 wire_words!(beacon_to_wire, beacon_from_wire, BeaconState, BeaconState, { Ok, Failed, Untested });
+wire_words!(h3_advert_to_wire, h3_advert_from_wire, H3Advert, H3Advert, { AltSvc, HttpsRecord });
 wire_words!(network_to_wire, network_from_wire, NetworkKind, NetworkKind, { Home, Mobile, Hosting, Unknown });
 wire_words!(continent_to_wire, continent_from_wire, Continent, Continent, {
     Africa, Antarctica, Asia, Europe, NorthAmerica, Oceania, SouthAmerica
@@ -185,7 +186,8 @@ pub(crate) fn status_from_wire(status: u32) -> Result<Option<StatusCode>, WireEr
     StatusCode::new(code).map(Some).map_err(|e| WireError::invalid("status", e))
 }
 
-pub(crate) fn address_to_wire(ip: IpAddr) -> Bytes {
+/// Four or sixteen bytes, network order.
+pub fn address_to_wire(ip: IpAddr) -> Bytes {
     match ip {
         IpAddr::V4(v4) => Bytes::copy_from_slice(&v4.octets()),
         IpAddr::V6(v6) => Bytes::copy_from_slice(&v6.octets()),
@@ -391,6 +393,30 @@ pub(crate) fn redirects_from_wire(redirects: &[types::Redirect]) -> Result<Vec<m
     redirects.iter().map(one).collect()
 }
 
+pub(crate) fn tie_breakers_to_wire(ties: &model::TieBreakers) -> types::TieBreakers {
+    types::TieBreakers {
+        address_current: ties.address_current,
+        soa_serial: ties.soa_serial,
+        other_address: ties.other_address.map(address_to_wire).unwrap_or_default(),
+        other_family_ok: ties.other_family_ok,
+        without_h3_ok: ties.without_h3_ok,
+        static_ok: ties.static_ok,
+        other_port_open: ties.other_port_open,
+    }
+}
+
+pub(crate) fn tie_breakers_from_wire(ties: &types::TieBreakers) -> Result<model::TieBreakers, WireError> {
+    Ok(model::TieBreakers {
+        address_current: ties.address_current,
+        soa_serial: ties.soa_serial,
+        other_address: address_from_wire("tie_breakers.other_address", &ties.other_address)?,
+        other_family_ok: ties.other_family_ok,
+        without_h3_ok: ties.without_h3_ok,
+        static_ok: ties.static_ok,
+        other_port_open: ties.other_port_open,
+    })
+}
+
 /// Reads a detail text: bounded, without control characters; empty is none.
 pub(crate) fn detail_from_wire(detail: &str) -> Result<Option<Arc<str>>, WireError> {
     if detail.is_empty() { Ok(None) } else { short("detail", detail).map(Some) }
@@ -431,6 +457,9 @@ pub fn result_to_wire(result: &model::ProbeResult) -> types::ProbeResult {
         retry: result.retry.map_or(0, |r| retry_to_wire(r) as i32),
         beacon: beacon_to_wire(result.beacon) as i32,
         detail: result.detail.as_deref().unwrap_or_default().to_owned(),
+        h3_advert: result.h3_advert.map_or(0, |a| h3_advert_to_wire(a) as i32),
+        tie_breakers: (result.tie_breakers != model::TieBreakers::default())
+            .then(|| tie_breakers_to_wire(&result.tie_breakers)),
     }
 }
 
@@ -464,6 +493,8 @@ pub fn result_from_wire(r: &types::ProbeResult) -> Result<model::ProbeResult, Wi
         retry_after_s: r.retry_after_s,
         retry: retry_from_wire(r.retry),
         beacon: beacon_from_wire(r.beacon).unwrap_or(model::BeaconState::Untested),
+        h3_advert: h3_advert_from_wire(r.h3_advert),
+        tie_breakers: r.tie_breakers.as_ref().map(tie_breakers_from_wire).transpose()?.unwrap_or_default(),
         detail: detail_from_wire(&r.detail)?,
     })
 }

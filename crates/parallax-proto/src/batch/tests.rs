@@ -1,8 +1,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use parallax_model::{
-    BeaconState, BodyFacts, CheckId, Emitter, Failure, FailureKind, Family, Layer, Party, Protocol, Redirect,
-    RetryOutcome, StatusCode, Target, TlsFacts,
+    BeaconState, BodyFacts, CheckId, Emitter, Failure, FailureKind, Family, H3Advert, Layer, Party, Protocol,
+    Redirect, RetryOutcome, StatusCode, Target, TlsFacts,
 };
 use proptest::prelude::*;
 use prost::Message as _;
@@ -48,6 +48,12 @@ prop_compose! {
             retry_after_s: rich.then_some(60),
             retry: failed.then_some(RetryOutcome::Fail),
             beacon: if failed { BeaconState::Ok } else { BeaconState::Untested },
+            h3_advert: rich.then_some(H3Advert::HttpsRecord),
+            tie_breakers: if failed {
+                TieBreakers { address_current: Some(rich), soa_serial: dns, other_address: Some(address), ..TieBreakers::default() }
+            } else {
+                TieBreakers::default()
+            },
             detail: rich.then(|| "peer closed early".into()),
         }
     }

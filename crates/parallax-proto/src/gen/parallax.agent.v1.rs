@@ -117,6 +117,9 @@ pub struct Welcome {
     /// How many results one batch may hold.
     #[prost(uint32, tag = "7")]
     pub max_batch_results: u32,
+    /// The address the aggregator sees the agent come from. The agent never probes it, nor its neighbours.
+    #[prost(bytes = "bytes", tag = "8")]
+    pub seen_address: ::prost::bytes::Bytes,
 }
 /// Changes of the agent's schedule. With `reset` the list is whole and replaces what the agent had.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -253,6 +256,8 @@ pub struct ResultColumns {
     pub retry: ::prost::alloc::vec::Vec<u32>,
     #[prost(uint32, repeated, tag = "32")]
     pub beacon: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint32, repeated, tag = "33")]
+    pub h3_advert: ::prost::alloc::vec::Vec<u32>,
     /// What few results have.
     #[prost(message, repeated, tag = "40")]
     pub extras: ::prost::alloc::vec::Vec<ResultExtra>,
@@ -268,6 +273,8 @@ pub struct ResultExtra {
     pub redirects: ::prost::alloc::vec::Vec<super::super::types::v1::Redirect>,
     #[prost(string, tag = "4")]
     pub detail: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub tie_breakers: ::core::option::Option<super::super::types::v1::TieBreakers>,
 }
 /// Generated client implementations.
 pub mod agent_service_client {

@@ -104,6 +104,27 @@ pub struct Redirect {
     #[prost(message, optional, tag = "2")]
     pub to: ::core::option::Option<Target>,
 }
+/// What the extra probes after a failure said; absent where nothing was asked. At most two are made.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TieBreakers {
+    /// Whether the address that was used is among those the name's own servers give now.
+    #[prost(bool, optional, tag = "1")]
+    pub address_current: ::core::option::Option<bool>,
+    /// Serial of the zone's SOA record.
+    #[prost(uint32, optional, tag = "2")]
+    pub soa_serial: ::core::option::Option<u32>,
+    /// Another address of the name that answered; empty when none did or none was asked.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub other_address: ::prost::bytes::Bytes,
+    #[prost(bool, optional, tag = "4")]
+    pub other_family_ok: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "5")]
+    pub without_h3_ok: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "6")]
+    pub static_ok: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "7")]
+    pub other_port_open: ::core::option::Option<bool>,
+}
 /// What one probe saw, one message a result: for readers of the public API. Agents send columns instead.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ProbeResult {
@@ -145,6 +166,10 @@ pub struct ProbeResult {
     pub beacon: i32,
     #[prost(string, tag = "19")]
     pub detail: ::prost::alloc::string::String,
+    #[prost(enumeration = "H3Advert", tag = "20")]
+    pub h3_advert: i32,
+    #[prost(message, optional, tag = "21")]
+    pub tie_breakers: ::core::option::Option<TieBreakers>,
 }
 /// Who is affected: everybody, or whoever has every value that is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -575,6 +600,36 @@ impl BeaconState {
             "BEACON_STATE_OK" => Some(Self::Ok),
             "BEACON_STATE_FAILED" => Some(Self::Failed),
             "BEACON_STATE_UNTESTED" => Some(Self::Untested),
+            _ => None,
+        }
+    }
+}
+/// How a site said that it speaks HTTP/3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum H3Advert {
+    Unspecified = 0,
+    AltSvc = 1,
+    HttpsRecord = 2,
+}
+impl H3Advert {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "H3_ADVERT_UNSPECIFIED",
+            Self::AltSvc => "H3_ADVERT_ALT_SVC",
+            Self::HttpsRecord => "H3_ADVERT_HTTPS_RECORD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "H3_ADVERT_UNSPECIFIED" => Some(Self::Unspecified),
+            "H3_ADVERT_ALT_SVC" => Some(Self::AltSvc),
+            "H3_ADVERT_HTTPS_RECORD" => Some(Self::HttpsRecord),
             _ => None,
         }
     }

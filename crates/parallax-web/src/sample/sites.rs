@@ -275,10 +275,6 @@ fn result(target: &Target, i: usize, spread: u32, failure: Option<FailureKind>) 
     let ms = |n: u32| Some(Micros(n * 1_000));
     let waits = if status.is_some_and(|s| s.get() == 504) { 900 } else { 0 };
     ProbeResult {
-        target: target.clone(),
-        check: None,
-        started_at: SAMPLE_NOW.plus_secs(-20),
-        outcome,
         status,
         phases: Phases {
             dns: ms(3 + spread / 9),
@@ -304,12 +300,9 @@ fn result(target: &Target, i: usize, spread: u32, failure: Option<FailureKind>) 
             resolver: Some(if i.is_multiple_of(6) { "public-one" } else { "isp" }.into()),
         },
         tls: answered.then(|| tls(target)),
-        body: None,
-        redirects: Vec::new(),
-        retry_after_s: None,
         retry: failure.map(|_| RetryOutcome::Fail),
         beacon: if failure.is_some() { BeaconState::Ok } else { BeaconState::Untested },
-        detail: None,
+        ..ProbeResult::new(target.clone(), SAMPLE_NOW.plus_secs(-20), outcome)
     }
 }
 
