@@ -12,6 +12,7 @@ use parallax_model::{Diagnosis, Host, Incident, IncidentId, ReportCounts, Target
 use crate::course::{Course, is_bad};
 use crate::minutes::{Minute, Minutes};
 use crate::read::SiteView;
+use crate::reported::Reported;
 use crate::window::{Connected, Window};
 
 /// Sites that only checks made known are forgotten after this time without a result.
@@ -29,6 +30,8 @@ struct Entry {
     course: Course,
     dirty: bool,
     touched: UnixMicros,
+    /// The reports it was evaluated with.
+    reported: Arc<Reported>,
     /// What is shown of it: made when it is evaluated, shared with every reader.
     view: Option<Arc<SiteView>>,
 }
@@ -73,6 +76,7 @@ impl Board {
         self.entries.entry(target.clone()).or_insert_with(|| Entry {
             window: Window::new(None),
             course: Course::new(target.host.clone(), last.cloned()),
+            reported: Arc::default(),
             dirty: false,
             touched: now,
             view: None,
@@ -121,20 +125,20 @@ impl Board {
     pub(crate) fn evaluate(
         &mut self,
         now: UnixMicros,
-        reports: &BTreeMap<Host, ReportCounts>,
+        reports: &BTreeMap<Host, Arc<Reported>>,
         connected: &Connected,
         mut new_id: impl FnMut() -> IncidentId,
     ) -> Changes {
         let mut changes = Changes::default();
         for (target, entry) in &mut self.entries {
             let aged = entry.window.expire(now);
-            if !(entry.dirty || aged) {
+            let reported = reports.get(&target.host).cloned().unwrap_or_default();
+            if !(entry.dirty || aged || entry.reported != reported) {
                 continue;
             }
             entry.dirty = false;
             changes.evaluated += 1;
-            let counts = reports.get(&target.host).copied().unwrap_or_default();
-            let world = entry.window.world(now, counts, connected);
+            let world = entry.window.world(now, &reported, connected);
             let found = find(entry, target, &world);
             entry.window.settle(found.verdict == Verdict::Up);
             let before = entry.course.said().map(|d| (d.verdict, d.scopes.clone()));
@@ -147,7 +151,8 @@ impl Board {
             if let Some(said) = after.filter(|d| before != Some((d.verdict, d.scopes.clone()))) {
                 changes.said.push((target.clone(), said.clone(), entry.course.since()));
             }
-            entry.view = view(target, entry, now, counts);
+            entry.view = view(target, entry, now, reported.counts);
+            entry.reported = reported;
         }
         changes
     }

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
 use crate::budget::{Budget, WAVE_INTERVAL};
-use crate::panel::{MAX_PANEL, SCOUTS, pick};
+use crate::panel::{MAX_PANEL, Near, SCOUTS, pick};
 use crate::read::{CheckEvent, CheckRefusal, CheckRow, CheckStream, PanelMember};
 use crate::sessions::Sessions;
 use crate::window::{world_agent, world_result};
@@ -105,7 +105,7 @@ impl Checks {
     }
 
     /// Starts a check of a target, or joins one that runs or ended within the last [`WAVE_INTERVAL`].
-    pub(crate) fn start(&self, target: Target) -> Result<CheckStream, CheckRefusal> {
+    pub(crate) fn start(&self, target: Target, near: &Near) -> Result<CheckStream, CheckRefusal> {
         let now = self.now();
         let (id, salt): (u128, u64) = {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,7 +130,7 @@ impl Checks {
             Check { target: target.clone(), started_at: now, past: Vec::new(), live: Some(live), rows };
         state.checks.insert(id, check);
         forget_oldest(&mut state);
-        let run = Run::new(self.clone(), (id, target), (now, salt));
+        let run = Run::new(self.clone(), (id, target), (now, salt), near);
         run.announce(&mut state);
         let joined = state.checks.get(&id).map(|c| stream(id, c, false));
         drop(state);
@@ -215,12 +215,17 @@ struct Run {
 }
 
 impl Run {
-    fn new(checks: Checks, (id, target): (CheckId, Target), (started_at, salt): (UnixMicros, u64)) -> Self {
+    fn new(
+        checks: Checks,
+        (id, target): (CheckId, Target),
+        (started_at, salt): (UnixMicros, u64),
+        near: &Near,
+    ) -> Self {
         let online = checks.around.sessions.online();
         let candidates: Vec<(AgentId, Vantage)> =
             online.iter().map(|(a, v)| (a.clone(), v.as_ref().clone())).collect();
         let place: BTreeMap<_, _> = online.into_iter().collect();
-        let picked = pick(&candidates, MAX_PANEL, salt).into_iter();
+        let picked = pick(&candidates, MAX_PANEL, salt, near).into_iter();
         let panel: Vec<_> = picked.filter_map(|a| place.get(&a).map(|v| (a, Arc::clone(v)))).collect();
         let world =
             World { agents: panel.iter().map(|(a, v)| world_agent(a, v)).collect(), ..World::default() };

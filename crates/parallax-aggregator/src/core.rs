@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use parallax_model::{AgentId, Host, IncidentId, ReportCounts, Target, UnixMicros};
+use parallax_model::{AgentId, IncidentId, Target, UnixMicros};
 use parallax_policy::Policy;
 use parallax_proto::target_to_wire;
 use parallax_proto::v1::agent::session_response::Message;
@@ -19,6 +19,7 @@ use crate::authority::Authority;
 use crate::budget::ReportBudget;
 use crate::checks::Checks;
 use crate::place::Places;
+use crate::reported::Reports;
 use crate::reporter::ReporterKey;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
@@ -61,7 +62,8 @@ pub(crate) struct Core {
     pub reporter_key: ReporterKey,
     // std mutexes: held for map operations only, never across an await.
     pub(crate) schedule: Mutex<BTreeMap<Target, Watched>>,
-    pub(crate) reports: Mutex<BTreeMap<Host, ReportCounts>>,
+    /// What visitors report now.
+    pub(crate) reports: Reports,
     pub(crate) report_budget: Mutex<ReportBudget>,
     pub(crate) rng: Mutex<parallax_runtime::Rng>,
     pub(crate) vantages_dirty: Notify,
@@ -133,11 +135,6 @@ impl Core {
         self.sessions.revoke(agent);
         self.vantages_changed();
         Ok(known)
-    }
-
-    /// The reports of every site that has some.
-    pub(crate) fn report_counts(&self) -> BTreeMap<Host, ReportCounts> {
-        lock(&self.reports).clone()
     }
 }
 

@@ -1,11 +1,10 @@
 //! The task that turns results into what is said: it takes results off the bus, keeps the board, and publishes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_bus::{Published, Subscriber};
-use parallax_model::{Diagnosis, Host, Incident, ReportCounts, Target, UnixMicros};
+use parallax_model::{Diagnosis, Incident, Target, UnixMicros};
 use parallax_store::{MinuteRow, SiteState, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -19,8 +18,6 @@ const EVALUATE_EVERY: Duration = Duration::from_millis(500);
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
 /// How much of the journal is replayed into windows at start.
 const REPLAY: Duration = Duration::from_mins(15);
-/// How far back reports count as "now", in seconds.
-pub(crate) const REPORTS_WINDOW_S: i64 = 15 * 60;
 
 /// What is said of a site, as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -170,7 +167,7 @@ impl Evaluation {
     async fn evaluate(&mut self) {
         let started = Instant::now();
         let now = self.core.now();
-        let reports = self.core.report_counts();
+        let reports = self.core.reports.all();
         let core = Arc::clone(&self.core);
         let connected = self.core.sessions.online();
         let changes = self.board.evaluate(now, &reports, &connected, || core.incident_id());
@@ -227,7 +224,7 @@ impl Evaluation {
         for incident in self.board.end_orphans(now) {
             Self::noted("end an incident", self.core.store.put_incident(&incident).await);
         }
-        self.refresh_reports(now).await;
+        self.refresh_reports().await;
         if !all {
             match self.core.store.prune(now).await {
                 Ok(pruned) => tracing::trace!(?pruned, "old things were forgotten"),
@@ -237,13 +234,9 @@ impl Evaluation {
     }
 
     /// Reports grow old without anybody touching them.
-    async fn refresh_reports(&self, now: UnixMicros) {
-        let sites: Vec<Host> = crate::core::lock(&self.core.reports).keys().cloned().collect();
-        for site in sites {
-            match self.core.store.report_counts(&site, now.plus_secs(-REPORTS_WINDOW_S)).await {
-                Ok(counts) => set_counts(&mut crate::core::lock(&self.core.reports), site, counts),
-                Err(error) => drop(store_failed("count reports", &error)),
-            }
+    async fn refresh_reports(&self) {
+        for site in self.core.reports.all().into_keys() {
+            Self::noted("count reports", self.core.count_reports(&site).await);
         }
     }
 
@@ -251,19 +244,6 @@ impl Evaluation {
         if let Err(error) = result {
             drop(store_failed(operation, &error));
         }
-    }
-}
-
-/// Sites whose reports are counted at the same time. Anybody may report any public name; the counts of sites beyond this number
-/// start when others have grown old. The reports themselves are kept all the same.
-const MAX_REPORTED_SITES: usize = 10_000;
-
-/// Keeps only sites that have reports.
-pub(crate) fn set_counts(reports: &mut BTreeMap<Host, ReportCounts>, site: Host, counts: ReportCounts) {
-    if counts.problem == 0 && counts.works == 0 {
-        reports.remove(&site);
-    } else if reports.len() < MAX_REPORTED_SITES || reports.contains_key(&site) {
-        reports.insert(site, counts);
     }
 }
 

@@ -20,6 +20,7 @@ mod panel;
 mod place;
 mod read;
 mod reader;
+mod reported;
 mod reporter;
 mod services;
 mod sessions;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use parallax_model::{AgentId, Asn, Region, Vantage};
+use parallax_model::{AgentId, Asn, Country, Region, Vantage};
 
 /// Most agents one target is asked by within 60 seconds, whoever wants to know (threats.md G3).
 pub(crate) const MAX_PANEL: usize = 40;
@@ -12,9 +12,48 @@ pub(crate) const MAX_PANEL: usize = 40;
 /// do not become thousands of waves.
 pub(crate) const SCOUTS: usize = 3;
 
-/// Picks at most `size` agents: one from each region × network before a second from any, scouts (the first [`SCOUTS`]) from
-/// different regions where there are any. `salt` decides between equals, so that not the same agents work always.
-pub(crate) fn pick(candidates: &[(AgentId, Vantage)], size: usize, salt: u64) -> Vec<AgentId> {
+/// Most agents of a panel that are picked because they stand near whoever asks (diagnosis.md 5.9).
+const MAX_NEAR: usize = 4;
+
+/// Whose view matters most: the networks and the country of whoever asks, or of those who report.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Near {
+    /// Networks, the most wanted first.
+    pub(crate) asns: Vec<Asn>,
+    /// A country.
+    pub(crate) country: Option<Country>,
+}
+
+/// Picks at most `size` agents: [`SCOUTS`] spread ones, up to four near whoever asks, then the others spread.
+pub(crate) fn pick(candidates: &[(AgentId, Vantage)], size: usize, salt: u64, near: &Near) -> Vec<AgentId> {
+    let spread = spread(candidates, size + MAX_NEAR, salt);
+    let mut close: Vec<(usize, &AgentId)> =
+        candidates.iter().filter_map(|(agent, vantage)| Some((near.rank(vantage)?, agent))).collect();
+    close.sort_by_key(|(rank, agent)| (*rank, mix(agent, salt)));
+    let close = close.into_iter().map(|(_, agent)| agent.clone()).take(MAX_NEAR);
+    let (first, rest) = spread.split_at(SCOUTS.min(spread.len()));
+    let mut picked: Vec<AgentId> = Vec::new();
+    for agent in first.iter().cloned().chain(close).chain(rest.iter().cloned()) {
+        if picked.len() < size && !picked.contains(&agent) {
+            picked.push(agent);
+        }
+    }
+    picked
+}
+
+impl Near {
+    /// How near a place is: its network's turn, after all of them its country; `None` when it is not near.
+    fn rank(&self, vantage: &Vantage) -> Option<usize> {
+        let network = vantage.asn.and_then(|asn| self.asns.iter().position(|near| *near == asn));
+        let country = (self.country.is_some() && vantage.country == self.country).then_some(self.asns.len());
+        network.or(country)
+    }
+}
+
+/// At most `size` agents in an order in which any first few stand far apart: one from each region × network before a second from
+/// any, the first ones from different regions where there are any. `salt` decides between equals, so that not the same agents work
+/// always.
+fn spread(candidates: &[(AgentId, Vantage)], size: usize, salt: u64) -> Vec<AgentId> {
     type Cell = (Option<Region>, Option<Asn>);
     let mut cells: BTreeMap<Cell, Vec<&AgentId>> = BTreeMap::new();
     for (agent, vantage) in candidates {
@@ -67,7 +106,22 @@ mod tests {
     }
 
     fn picked(candidates: &[(AgentId, Vantage)], size: usize) -> Vec<String> {
-        pick(candidates, size, 0).iter().map(ToString::to_string).collect()
+        pick(candidates, size, 0, &Near::default()).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn those_near_the_asker_come_after_the_scouts() {
+        let mut all: Vec<_> = (1..=20).map(|n| agent(&format!("a{n}"), "eu", n)).collect();
+        all.extend((0..6).map(|n| agent(&format!("near{n}"), "us", 64_500)));
+        let near = Near { asns: vec![Asn(64_500)], country: None };
+        let picked = pick(&all, 10, 7, &near);
+        let is_near = |agent: &AgentId| agent.as_str().starts_with("near");
+        let places: Vec<usize> = (0..10).filter(|n| is_near(&picked[*n])).collect();
+        assert_eq!(picked.len(), 10);
+        // One of them may be a scout already; four beyond the spread ones are asked.
+        assert!(places.len() >= MAX_NEAR && places.contains(&SCOUTS), "{places:?}");
+        let of_nobody = pick(&all, 10, 7, &Near::default());
+        assert!(of_nobody.iter().filter(|a| is_near(a)).count() < MAX_NEAR, "{of_nobody:?}");
     }
 
     #[test]
@@ -88,12 +142,12 @@ mod tests {
         let all = [agent("a", "eu", 1), agent("b", "eu", 1), agent("c", "us", 1)];
         assert_eq!(picked(&all, 2).len(), 2);
         assert!(picked(&all, 2).contains(&"c".to_owned()));
-        assert_eq!(pick(&[], 5, 0), []);
+        assert_eq!(pick(&[], 5, 0, &Near::default()), []);
     }
 
     #[test]
     fn never_more_than_asked_for() {
         let many: Vec<_> = (0..100).map(|n| agent(&format!("a{n}"), "eu", n)).collect();
-        assert_eq!(pick(&many, MAX_PANEL, 7).len(), MAX_PANEL);
+        assert_eq!(pick(&many, MAX_PANEL, 7, &Near::default()).len(), MAX_PANEL);
     }
 }

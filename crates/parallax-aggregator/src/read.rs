@@ -252,8 +252,13 @@ pub trait ReadSide: Send + Sync + 'static {
     /// One incident.
     fn incident(&self, id: IncidentId) -> BoxFuture<'_, Result<Option<Incident>, ReadError>>;
 
-    /// Starts a check or joins the one that runs.
-    fn check<'a>(&'a self, typed: &'a str) -> BoxFuture<'a, Result<CheckStream, CheckRefusal>>;
+    /// Starts a check or joins the one that runs. Agents on the asker's own network and in their country are asked too where there
+    /// are some; the address goes no further than that.
+    fn check<'a>(
+        &'a self,
+        typed: &'a str,
+        from: Option<IpAddr>,
+    ) -> BoxFuture<'a, Result<CheckStream, CheckRefusal>>;
 
     /// A check by its id, running or kept; `None` when there is none.
     fn find_check(&self, id: CheckId) -> BoxFuture<'_, Result<Option<CheckStream>, ReadError>>;

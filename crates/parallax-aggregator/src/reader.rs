@@ -1,5 +1,6 @@
 //! The read side of this process.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros};
@@ -9,9 +10,9 @@ use tokio::sync::watch;
 
 use crate::checks::EndedCheck;
 use crate::core::{Core, lock, store_failed};
-use crate::evaluation::{REPORTS_WINDOW_S, set_counts};
 use crate::kept;
 use crate::minutes::Minute;
+use crate::panel::Near;
 use crate::read::{
     BoxFuture, CheckRefusal, CheckStream, HistoryMinute, ReadError, ReadSide, ReportInput, ReportKind,
     SiteView, VantagePoint,
@@ -118,8 +119,16 @@ impl ReadSide for Reader {
         })
     }
 
-    fn check<'a>(&'a self, typed: &'a str) -> BoxFuture<'a, Result<CheckStream, CheckRefusal>> {
-        Box::pin(async move { self.core.checks.start(self.parse(typed)?) })
+    fn check<'a>(
+        &'a self,
+        typed: &'a str,
+        from: Option<IpAddr>,
+    ) -> BoxFuture<'a, Result<CheckStream, CheckRefusal>> {
+        Box::pin(async move {
+            let place = from.map(|address| self.core.places.of(address)).unwrap_or_default();
+            let near = Near { asns: place.asn.into_iter().collect(), country: place.country };
+            self.core.checks.start(self.parse(typed)?, &near)
+        })
     }
 
     fn find_check(&self, id: CheckId) -> BoxFuture<'_, Result<Option<CheckStream>, ReadError>> {
@@ -146,12 +155,14 @@ impl ReadSide for Reader {
             if !lock(&self.core.report_budget).charge(reporter, now) {
                 return Ok(false);
             }
-            let row = ReportRow { site: report.site.clone(), at: now, problem, reporter };
+            let asn = report.from.and_then(|address| self.core.places.of(address).asn);
+            let row = ReportRow { site: report.site.clone(), at: now, problem, reporter, asn };
             let counted =
                 self.core.store.add_report(row).await.map_err(|e| Self::failed("keep a report", &e))?;
-            let counts = self.core.store.report_counts(&report.site, now.plus_secs(-REPORTS_WINDOW_S)).await;
-            let counts = counts.map_err(|e| Self::failed("count reports", &e))?;
-            set_counts(&mut lock(&self.core.reports), report.site, counts);
+            if counted {
+                let counting = self.core.count_reports(&report.site).await;
+                counting.map_err(|e| Self::failed("count reports", &e))?;
+            }
             Ok(counted)
         })
     }

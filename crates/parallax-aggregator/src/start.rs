@@ -29,6 +29,7 @@ use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES};
 use crate::listener::{TlsSetupError, accept, acceptor};
 use crate::place::Places;
 use crate::reader::{Reader, keep_checks};
+use crate::reported::Reports;
 use crate::reporter::ReporterKey;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
@@ -121,7 +122,7 @@ impl Aggregator {
             operator_key,
             reporter_key: ReporterKey::new(rng.random()),
             schedule: Mutex::default(),
-            reports: Mutex::default(),
+            reports: Reports::default(),
             report_budget: Mutex::default(),
             rng: Mutex::new(rng),
             vantages_dirty: tokio::sync::Notify::new(),

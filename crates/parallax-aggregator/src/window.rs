@@ -11,6 +11,7 @@ use parallax_diagnose::{World, WorldAgent, WorldReports, WorldResult};
 use parallax_model::{AgentId, NetworkKind, ProbeResult, ReportCounts, UnixMicros, Vantage};
 
 use crate::read::CheckRow;
+use crate::reported::Reported;
 
 /// How many results of one agent count at once: three rounds (diagnosis.md 5.10).
 const ROUNDS: usize = 3;
@@ -169,7 +170,7 @@ impl Window {
 
     /// What diagnosis is asked about. Of a watched target every connected agent was asked; those who have not answered are named
     /// in the world without results.
-    pub(crate) fn world(&self, now: UnixMicros, reports: ReportCounts, connected: &Connected) -> World {
+    pub(crate) fn world(&self, now: UnixMicros, reported: &Reported, connected: &Connected) -> World {
         let mut world = World::default();
         let silent = |agent: &AgentId| self.tracks.get(agent).is_none_or(|t| t.recent.is_empty());
         if self.interval.is_some() {
@@ -188,12 +189,14 @@ impl Window {
                 world.results.push(result);
             }
         }
-        if reports != ReportCounts::default() {
+        let counts = reported.counts;
+        if counts != ReportCounts::default() {
             world.reports = Some(WorldReports {
-                problem: reports.problem,
-                works: reports.works,
-                expected: reports.expected,
-                ..WorldReports::default()
+                problem: counts.problem,
+                works: counts.works,
+                expected: counts.expected,
+                surge: Some(counts.surge),
+                by_asn: reported.by_asn.clone(),
             });
         }
         world
@@ -283,7 +286,7 @@ pub(crate) mod tests {
         for s in 0..5 {
             window.add(agent.clone(), &vantage, UnixMicros(0).plus_secs(s), result(200));
         }
-        let world = window.world(UnixMicros(0).plus_secs(5), ReportCounts::default(), &[]);
+        let world = window.world(UnixMicros(0).plus_secs(5), &Reported::default(), &[]);
         let ages: Vec<_> = world.results.iter().filter_map(|r| r.age_ms).collect();
         assert_eq!(ages, [3_000, 2_000, 1_000]);
     }
@@ -295,13 +298,13 @@ pub(crate) mod tests {
         assert!(!window.expire(UnixMicros(0).plus_secs(120)));
         assert!(window.expire(UnixMicros(0).plus_secs(121)));
         assert!(window.is_empty());
-        assert_eq!(window.world(UnixMicros(0).plus_secs(121), ReportCounts::default(), &[]).agents, []);
+        assert_eq!(window.world(UnixMicros(0).plus_secs(121), &Reported::default(), &[]).agents, []);
     }
 
     #[test]
     fn only_results_of_good_times_make_the_baseline() {
         let (mut window, agent, vantage) = window();
-        let rate = |w: &Window| w.world(UnixMicros(0), ReportCounts::default(), &[]).agents[0].fail_rate;
+        let rate = |w: &Window| w.world(UnixMicros(0), &Reported::default(), &[]).agents[0].fail_rate;
         window.add(agent.clone(), &vantage, UnixMicros(0), result(502));
         window.settle(false);
         assert_eq!(rate(&window), Some(0.02));

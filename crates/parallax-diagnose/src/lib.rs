@@ -27,6 +27,7 @@ mod reports;
 mod rules;
 mod scan;
 mod sentence;
+mod usual;
 mod visitor;
 mod world;
 
@@ -36,6 +37,7 @@ pub use judge::{Subject, judge};
 pub use line::{Answer, Line, LineError, answer_line};
 pub use observe::{Channel, Observation, Observations, Seen, SetAside, observe};
 pub use rules::decided;
+pub use usual::{Alarm, PAST_QUARTERS, Past, QUARTER_S, RECENT_QUARTERS, Usual};
 pub use world::{
     BrowserState, CertProblem, Change, ChangeKind, Elsewhere, MAX_RESULTS, World, WorldAgent, WorldError,
     WorldOutcome, WorldReports, WorldResult, WorldVisitor,

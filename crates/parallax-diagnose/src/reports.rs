@@ -19,7 +19,9 @@ const LEAST_EXPECTED: f64 = 0.5;
 
 /// Whether people report much more trouble than usual.
 pub(crate) fn surge(reports: &WorldReports) -> bool {
-    reports.problem >= SURGE_REPORTERS && surge_nats(reports.problem, reports.expected) >= SURGE_NATS
+    reports.surge.unwrap_or_else(|| {
+        reports.problem >= SURGE_REPORTERS && surge_nats(reports.problem, reports.expected) >= SURGE_NATS
+    })
 }
 
 /// What the reports of one network say for a fault of that network, 0 to 4 nats. The whole site's usual count stands for the

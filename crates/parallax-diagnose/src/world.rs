@@ -258,6 +258,10 @@ pub struct WorldReports {
     pub works: u32,
     /// How many problem reports are usual in such a window.
     pub expected: f64,
+    /// Whether that is far more than usual, by whoever knows the site's past ([`crate::Usual`]); unsaid, it is judged from the two
+    /// numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surge: Option<bool>,
     /// Problem reporters by network.
     pub by_asn: BTreeMap<Asn, u32>,
 }

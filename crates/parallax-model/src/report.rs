@@ -37,4 +37,7 @@ pub struct ReportCounts {
     pub works: u32,
     /// How many problem reports are usual.
     pub expected: f64,
+    /// Whether there are far more problem reports than usual.
+    #[serde(default)]
+    pub surge: bool,
 }

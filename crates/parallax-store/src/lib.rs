@@ -46,7 +46,7 @@ pub use journal::{
     Appended, JournalBatch, JournalEntry, JournalPage, JournalReader, PAGE_BATCHES, PAGE_BYTES,
 };
 pub use minutes::MinuteRow;
-pub use reports::{QUARTERS, REPORT_INTERVAL_S, ReportRow};
+pub use reports::{MAX_REPORTED_NETWORKS, QUARTERS, REPORT_INTERVAL_S, ReportRow};
 pub use reserve::RESERVE_BYTES;
 pub use retention::{
     CHECKS_KEPT_S, JOURNAL_KEPT_S, MINUTES_KEPT_S, PRUNE_STEP, Pruned, REPORTS_KEPT_S, TOKENS_KEPT_S,

@@ -1,6 +1,9 @@
 //! What visitors reported. A reporter is a keyed hash of a network prefix, never an address.
 
-use parallax_model::{Host, ReportCategory, ReportCounts, UnixMicros};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use parallax_model::{Asn, Host, ReportCategory, ReportCounts, UnixMicros};
 
 use crate::{Store, StoreError, rows};
 
@@ -8,6 +11,9 @@ use crate::{Store, StoreError, rows};
 pub const REPORT_INTERVAL_S: i64 = 30 * 60;
 /// How many quarter hours [`Store::report_quarters`] gives: a day.
 pub const QUARTERS: u32 = 96;
+
+/// Most networks that [`Store::report_networks`] names.
+pub const MAX_REPORTED_NETWORKS: u32 = 64;
 
 const QUARTER_US: i64 = 15 * 60 * 1_000_000;
 
@@ -22,6 +28,8 @@ pub struct ReportRow {
     pub problem: Option<ReportCategory>,
     /// Who, as a keyed hash of the network prefix.
     pub reporter: u64,
+    /// From which network, where that is known.
+    pub asn: Option<Asn>,
 }
 
 impl Store {
@@ -29,7 +37,7 @@ impl Store {
     /// whatever was said.
     pub async fn add_report(&self, report: ReportRow) -> Result<bool, StoreError> {
         self.write("add report", move |w| {
-            let sql = "INSERT INTO reports (site, at, problem, reporter) SELECT ?1, ?2, ?3, ?4
+            let sql = "INSERT INTO reports (site, at, problem, reporter, asn) SELECT ?1, ?2, ?3, ?4, ?6
                 WHERE NOT EXISTS (SELECT 1 FROM reports WHERE site = ?1 AND reporter = ?4 AND at > ?5)";
             let counted_after = report.at.plus_secs(-REPORT_INTERVAL_S);
             let row = (
@@ -38,13 +46,14 @@ impl Store {
                 report.problem.map(ReportCategory::as_str),
                 report.reporter.cast_signed(),
                 counted_after.0,
+                report.asn.map(|asn| asn.0),
             );
             Ok(w.connection.prepare_cached(sql)?.execute(row)? == 1)
         })
         .await
     }
 
-    /// Distinct reporters of a site since then. `expected` is 0: what is usual is not the store's to know.
+    /// Distinct reporters of a site since then. `expected` is 0 and `surge` false: what is usual is not the store's to know.
     pub async fn report_counts(&self, site: &Host, since: UnixMicros) -> Result<ReportCounts, StoreError> {
         let site = site.clone();
         self.read("count reports", move |c| {
@@ -52,8 +61,56 @@ impl Store {
                 count(DISTINCT reporter) FILTER (WHERE problem IS NULL) FROM reports WHERE site = ?1 AND at >= ?2";
             let mut statement = c.prepare_cached(sql)?;
             statement.query_row((site.as_str(), since.0), |row| {
-                Ok(ReportCounts { problem: row.get(0)?, works: row.get(1)?, expected: 0.0 })
+                Ok(ReportCounts { problem: row.get(0)?, works: row.get(1)?, ..ReportCounts::default() })
             })
+        })
+        .await
+    }
+
+    /// Distinct reporters of problems since then, by network; those of an unknown network are left out. At most
+    /// [`MAX_REPORTED_NETWORKS`], most reporters first.
+    pub async fn report_networks(
+        &self,
+        site: &Host,
+        since: UnixMicros,
+    ) -> Result<Vec<(Asn, u32)>, StoreError> {
+        let site = site.clone();
+        self.read("count reports by network", move |c| {
+            let sql = "SELECT asn, count(DISTINCT reporter) FROM reports
+                WHERE site = ?1 AND at >= ?2 AND problem IS NOT NULL AND asn IS NOT NULL
+                GROUP BY asn ORDER BY 2 DESC, asn LIMIT ?3";
+            let mut statement = c.prepare_cached(sql)?;
+            let counts = statement.query_map((site.as_str(), since.0, MAX_REPORTED_NETWORKS), |row| {
+                Ok((Asn(row.get(0)?), row.get(1)?))
+            })?;
+            counts.collect()
+        })
+        .await
+    }
+
+    /// Problem reports of a site by quarter hour since 1970, quarters without any left out.
+    pub async fn report_history(
+        &self,
+        site: &Host,
+        quarters: Range<i64>,
+    ) -> Result<BTreeMap<i64, u32>, StoreError> {
+        let site = site.clone();
+        self.read("count reports by quarter", move |c| {
+            let sql = "SELECT at / ?4, count(*) FROM reports
+                WHERE site = ?1 AND at >= ?2 AND at < ?3 AND problem IS NOT NULL GROUP BY 1";
+            let (from, to) = (quarters.start * QUARTER_US, quarters.end * QUARTER_US);
+            let mut statement = c.prepare_cached(sql)?;
+            let counts = statement
+                .query_map((site.as_str(), from, to, QUARTER_US), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            counts.collect()
+        })
+        .await
+    }
+
+    /// When the first report of any site came that is still kept: since then "no reports" means that nobody reported.
+    pub async fn first_report_at(&self) -> Result<Option<UnixMicros>, StoreError> {
+        self.read("find the first report", |c| {
+            c.prepare_cached("SELECT min(at) FROM reports")?.query_row([], |row| rows::optional_time(row, 0))
         })
         .await
     }

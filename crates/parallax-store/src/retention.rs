@@ -12,8 +12,8 @@ pub const JOURNAL_KEPT_S: i64 = 7 * DAY_S;
 pub const MINUTES_KEPT_S: i64 = 30 * DAY_S;
 /// Seconds that checks are kept.
 pub const CHECKS_KEPT_S: i64 = 7 * DAY_S;
-/// Seconds that reports are kept.
-pub const REPORTS_KEPT_S: i64 = 30 * DAY_S;
+/// Seconds that reports are kept: the eight weeks that say what is usual, and some days more.
+pub const REPORTS_KEPT_S: i64 = 60 * DAY_S;
 /// Seconds that tokens are kept after they expired.
 pub const TOKENS_KEPT_S: i64 = 7 * DAY_S;
 

@@ -12,7 +12,8 @@ use crate::StoreError;
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Each takes the store one version further, in a transaction of its own. Append only: a store in the field has run the old ones.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/0001_first.sql"), include_str!("schema/0002_report_networks.sql")];
 
 /// "PLX1", so that no other program's database is taken for a store.
 const APPLICATION_ID: i64 = 0x504c_5831;

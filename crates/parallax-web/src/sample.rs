@@ -222,7 +222,11 @@ impl ReadSide for FakeReadSide {
         Box::pin(async move { Ok(self.incident_list().into_iter().find(|incident| incident.id == id)) })
     }
 
-    fn check<'a>(&'a self, typed: &'a str) -> BoxFuture<'a, Result<CheckStream, CheckRefusal>> {
+    fn check<'a>(
+        &'a self,
+        typed: &'a str,
+        _from: Option<std::net::IpAddr>,
+    ) -> BoxFuture<'a, Result<CheckStream, CheckRefusal>> {
         Box::pin(async move {
             let target = self.parse(typed)?;
             if target.host.as_str() == "busy.example" {

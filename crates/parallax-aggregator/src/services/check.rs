@@ -21,7 +21,8 @@ impl CheckService for Check {
     type CheckStream = Pin<Box<dyn Stream<Item = Result<CheckResponse, Status>> + Send>>;
 
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<Self::CheckStream>, Status> {
-        let events = self.0.check(&request.into_inner().site).await.map_err(|r| refused(&r))?;
+        let from = request.remote_addr().map(|peer| peer.ip());
+        let events = self.0.check(&request.into_inner().site, from).await.map_err(|r| refused(&r))?;
         // Pulled by the reader: a slow one holds nothing but its own place in the check's bounded queue.
         let stream = futures_util::stream::unfold(events, |mut events: CheckStream| async {
             let event = events.next().await?;

@@ -2,7 +2,7 @@ use super::*;
 use crate::fixtures::{NOW, host, store};
 
 fn report(reporter: u64, at_s: i64, problem: Option<ReportCategory>) -> ReportRow {
-    ReportRow { site: host("a.example"), at: NOW.plus_secs(at_s), problem, reporter }
+    ReportRow { site: host("a.example"), at: NOW.plus_secs(at_s), problem, reporter, asn: None }
 }
 
 const SLOW: Option<ReportCategory> = Some(ReportCategory::TooSlow);
@@ -24,7 +24,7 @@ async fn a_reporter_counts_once_per_site_and_half_hour() {
         assert_eq!(store.add_report(report.clone()).await.unwrap(), counted, "{report:?}");
     }
     let a = host("a.example");
-    let counts = |problem, works| ReportCounts { problem, works, expected: 0.0 };
+    let counts = |problem, works| ReportCounts { problem, works, ..ReportCounts::default() };
     assert_eq!(store.report_counts(&a, NOW).await.unwrap(), counts(2, 1));
     assert_eq!(store.report_counts(&a, NOW.plus_secs(1)).await.unwrap(), counts(1, 1));
 }
@@ -55,4 +55,23 @@ async fn a_day_in_quarter_hours() {
     store.add_report(report(99, 0, None)).await.unwrap();
     let a = host("a.example");
     assert_eq!(store.report_quarters(&a, NOW.plus_secs(60)).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn reporters_are_counted_by_network_and_quarter() {
+    let (_dir, store) = store();
+    assert_eq!(store.first_report_at().await.unwrap(), None);
+    for (reporter, asn) in (1..).zip([Some(64_500), Some(64_500), Some(64_501), None]) {
+        let row = ReportRow { asn: asn.map(Asn), ..report(reporter, 0, SLOW) };
+        assert!(store.add_report(row).await.unwrap());
+    }
+    store.add_report(ReportRow { asn: Some(Asn(64_501)), ..report(9, 0, None) }).await.unwrap();
+    let a = host("a.example");
+    let networks = store.report_networks(&a, NOW).await.unwrap();
+    assert_eq!(networks, [(Asn(64_500), 2), (Asn(64_501), 1)]);
+    let quarter = NOW.0 / QUARTER_US;
+    let history = store.report_history(&a, quarter - 1..quarter + 1).await.unwrap();
+    assert_eq!(history, BTreeMap::from([(quarter, 4)]));
+    assert_eq!(store.report_history(&a, quarter - 9..quarter).await.unwrap(), BTreeMap::new());
+    assert_eq!(store.first_report_at().await.unwrap(), Some(NOW));
 }

@@ -20,7 +20,7 @@ async fn what_is_too_old_goes_and_the_rest_stays() {
         let check = CheckRecord { id: CheckId(id.into()), at: at(CHECKS_KEPT_S), target, events: Vec::new() };
         store.put_check(check).await.unwrap();
         store
-            .add_report(ReportRow { site, at: at(REPORTS_KEPT_S), problem: None, reporter: id })
+            .add_report(ReportRow { site, at: at(REPORTS_KEPT_S), problem: None, reporter: id, asn: None })
             .await
             .unwrap();
         let expires_at = at(TOKENS_KEPT_S);

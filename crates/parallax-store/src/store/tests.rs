@@ -61,7 +61,7 @@ async fn everything_is_there_after_reopening() {
     store.put_check(check.clone()).await.unwrap();
     let state = SiteState { site: site.clone(), state: "{}".to_owned() };
     store.put_site_state(state.clone()).await.unwrap();
-    let report = ReportRow { site: site.clone(), at: NOW, problem: None, reporter: u64::MAX };
+    let report = ReportRow { site: site.clone(), at: NOW, problem: None, reporter: u64::MAX, asn: None };
     assert!(store.add_report(report.clone()).await.unwrap());
     drop(store);
 

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parallax_aggregator::{CheckRefusal, CheckStream};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
 use crate::routes::MAX_BODY_BYTES;
+use crate::serve::Peer;
 use crate::state::{App, Shared};
 use crate::view::board::Board;
 use crate::view::incident::Moment;
@@ -56,13 +57,14 @@ struct CheckJson {
 /// Starts a check (201) or joins the one that runs (200).
 pub(crate) async fn start(
     State(app): App,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     body: Result<Json<Start>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let Json(start) = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_long(&app).map_or_else(ApiError::internal, ApiError::from),
         _ => ApiError::bad_request(rejection.body_text()),
     })?;
-    let stream = app.read.check(&start.site).await?;
+    let stream = app.read.check(&start.site, Some(peer.ip())).await?;
     let url = format!("{}/c/{}", app.base_url, stream.id);
     let started = Started {
         id: stream.id.to_string(),

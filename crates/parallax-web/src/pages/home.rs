@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::{ConnectInfo, Form, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use parallax_aggregator::{CheckRefusal, VantagePoint};
@@ -13,6 +13,7 @@ use super::AskBox;
 use crate::api::checks::too_long as too_long_refusal;
 use crate::api::error::retry_after_s;
 use crate::render::{Frame, page};
+use crate::serve::Peer;
 use crate::state::{App, Shared};
 use crate::view::glyph::Glyph;
 use crate::view::map::{Pin, pins};
@@ -110,6 +111,7 @@ pub(crate) struct Asked {
 /// `POST /check`: to the check's page, or back to the box with the one sentence that says why not.
 pub(crate) async fn check(
     State(app): App,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     request: HeaderMap,
     form: Result<Form<Asked>, FormRejection>,
 ) -> Response {
@@ -125,7 +127,7 @@ pub(crate) async fn check(
             return refused(&app, &request, AskBox { typed: String::new(), error });
         }
     };
-    match app.read.check(&site).await {
+    match app.read.check(&site, Some(peer.ip())).await {
         Ok(stream) => Redirect::to(&format!("/c/{}", stream.id)).into_response(),
         Err(refusal) => {
             let ask = AskBox { typed: site, error: refusal.to_string() };

@@ -122,7 +122,12 @@ fn site(plot: &Plot) -> SiteView {
         at: SAMPLE_NOW.plus_secs(-20),
         since,
         rows,
-        reports: ReportCounts { problem: plot.problems, works: plot.problems / 9, expected: 2.4 },
+        reports: ReportCounts {
+            problem: plot.problems,
+            works: plot.problems / 9,
+            expected: 2.4,
+            surge: plot.problems > 20,
+        },
         incident,
         interval: Some(Duration::from_mins(1)),
     }
