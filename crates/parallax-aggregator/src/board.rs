@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_bus::Published;
-use parallax_diagnose::{Subject, World};
+use parallax_diagnose::{Course, Subject, World, is_bad};
 use parallax_model::{Diagnosis, Host, Incident, IncidentId, ReportCounts, Target, UnixMicros, Verdict};
 
-use crate::course::{Course, is_bad};
 use crate::minutes::{Minute, Minutes};
 use crate::read::SiteView;
 use crate::reported::Reported;

@@ -10,7 +10,6 @@ mod budget;
 mod checks;
 mod config;
 mod core;
-mod course;
 mod evaluation;
 mod ingest;
 mod kept;

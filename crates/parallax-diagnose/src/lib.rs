@@ -10,8 +10,9 @@
 //! [`diagnose`] does all three, [`answer_line`] does them for one line of JSON. The order in which results come, and how often the
 //! same one comes, change nothing.
 //!
-//! There is no clock, no socket, no random number and no global state here, and nothing is remembered between two calls:
-//! windows, incidents and hysteresis belong to `parallax-aggregator`.
+//! There is no clock, no socket, no random number and no global state here. What is remembered is in the caller's hands: a [`Course`]
+//! is what is said of one site over time, with its incidents; [`Usual`] is what number of reports is usual. Windows belong to
+//! `parallax-aggregator`.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod analyse;
 mod candidate;
 mod cause;
 mod clue;
+mod course;
 mod evidence;
 mod judge;
 mod line;
@@ -32,6 +34,7 @@ mod visitor;
 mod world;
 
 pub use analyse::{Analysis, Coverage, Finding, Scan, Tally, analyse};
+pub use course::{CONFIRM, Course, FIRST_UP, FLAP_MEMORY, FLAPS, REOPEN, STEADY, SURE, is_bad};
 pub use evidence::{Evidence, GRID, Influence, STRENGTHS};
 pub use judge::{Subject, judge};
 pub use line::{Answer, Line, LineError, answer_line};

@@ -64,7 +64,7 @@ impl<'a> Names<'a> {
         match ruling.verdict {
             Verdict::Up => self.headline(|host| format!("{host} is up everywhere we looked")),
             Verdict::Down => self.headline(|host| format!("{host} {is} down for everyone we asked")),
-            Verdict::Flaky => self.headline(|host| format!("{host} comes and goes")),
+            Verdict::Flaky => self.headline(flaky),
             Verdict::Degraded if everyone => self.headline(|host| format!("{host} works but is slow")),
             Verdict::Degraded => {
                 let who = self.groups(&ruling.scopes);
@@ -130,6 +130,15 @@ impl<'a> Names<'a> {
         text.extend(parts.into_iter().flatten());
         text
     }
+}
+
+fn flaky(host: &str) -> String {
+    format!("{host} comes and goes")
+}
+
+/// The headline of a site that comes and goes.
+pub(crate) fn comes_and_goes(site: &Host) -> String {
+    Names { host: Some(site), isps: BTreeMap::new() }.headline(flaky)
 }
 
 /// The HTTP status that a visitor would see.

@@ -49,14 +49,14 @@ fn alarms(
     seed: u64,
 ) -> Vec<(i64, bool)> {
     let mut numbers = Numbers(seed);
-    let mut seen: Vec<u32> = Vec::new();
+    let mut before: Vec<u32> = Vec::new();
     let mut ups = Vec::new();
     for quarter in PAST_QUARTERS..PAST_QUARTERS + 7 * 96 {
         let more =
             if surge.contains(&quarter) { numbers.poisson((extra - 1.0) * usual.mean(quarter)) } else { 0 };
         let count = counts[&quarter] + more;
-        ups.push((quarter, usual.alarm(quarter, &seen, count).surge));
-        seen.push(count);
+        ups.push((quarter, usual.alarm(quarter, &before, count).surge));
+        before.push(count);
     }
     ups
 }
