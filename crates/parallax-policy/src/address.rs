@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv6Net;
 
+use crate::nat64::{NAT64_LOCAL, NAT64_WELL_KNOWN, nat64_suffix};
 use crate::registry::REGISTRY;
 use crate::{Policy, Reason, Refusal};
 
@@ -27,10 +28,6 @@ struct Special {
     hidden: Option<Ipv4Addr>,
 }
 
-/// Every IPv6 address made by NAT64 under the well-known prefix (RFC 6052).
-const NAT64_WELL_KNOWN: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
-/// Local-use NAT64 (RFC 8215).
-const NAT64_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
 /// All that IANA has given out for global unicast (RFC 4291, 2.4 with the IPv6 Global Unicast registry).
 const GLOBAL_UNICAST: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
@@ -40,11 +37,8 @@ impl Policy {
         if self.allows_range(ip) {
             return Ok(());
         }
-        let hidden = match ip {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(v6) => self.embedded(v6),
-        };
-        if self.is_local(ip) || hidden.is_some_and(|v4| self.is_local(IpAddr::V4(v4))) {
+        let mut hidden = self.hidden(ip).into_iter().flatten();
+        if self.is_local(ip) || hidden.any(|v4| self.is_local(IpAddr::V4(v4))) {
             return Err(Refusal::about(
                 Reason::LocalNetwork,
                 ip,
@@ -58,24 +52,31 @@ impl Policy {
     }
 
     fn special(&self, ip: IpAddr, origin: Origin) -> Option<Special> {
-        match ip {
-            IpAddr::V4(v4) => special_v4(v4),
-            IpAddr::V6(v6) => {
-                let hidden = self.embedded(v6);
-                if let Some(v4) = self.nat64_v4(v6) {
-                    return match origin {
-                        Origin::Typed => Some(Special { name: "IPv4-IPv6 Translat.", hidden }),
-                        Origin::Resolved => {
-                            special_v4(v4).map(|special| Special { hidden: Some(v4), ..special })
-                        }
-                    };
-                }
-                special_v6(v6).map(|special| Special { hidden, ..special }).or_else(|| {
-                    let v4 = hidden?;
-                    special_v4(v4).map(|special| Special { hidden: Some(v4), ..special })
-                })
-            }
+        let v6 = match ip {
+            IpAddr::V4(v4) => return special_v4(v4),
+            IpAddr::V6(v6) => v6,
+        };
+        let translated = self.nat64_v4(v6);
+        let hidden = translated.or_else(|| embedded_v4(v6));
+        if translated.is_some() && origin == Origin::Typed {
+            return Some(Special { name: "IPv4-IPv6 Translat.", hidden });
         }
+        // Of the special blocks only the two that are meant for translation are lifted by it: whoever answers that a network
+        // translates under another special prefix would otherwise open that block.
+        let meant = translated.is_some() && (NAT64_WELL_KNOWN.contains(&v6) || NAT64_LOCAL.contains(&v6));
+        let block = if meant { None } else { special_v6(v6) };
+        block.map(|special| Special { hidden, ..special }).or_else(|| {
+            let mut disguised = self.hidden(ip).into_iter().flatten();
+            disguised.find_map(|v4| special_v4(v4).map(|special| Special { hidden: Some(v4), ..special }))
+        })
+    }
+
+    /// The IPv4 addresses that an address may stand for: by translation, and by the other forms.
+    fn hidden(&self, ip: IpAddr) -> [Option<Ipv4Addr>; 2] {
+        let IpAddr::V6(v6) = ip else { return [None, None] };
+        let translated = self.nat64_v4(v6);
+        let meant = translated.is_some() && NAT64_LOCAL.contains(&v6);
+        [translated, if meant { None } else { embedded_v4(v6) }]
     }
 
     /// The IPv4 address behind the well-known NAT64 prefix or one of this network's own.
@@ -84,10 +85,6 @@ impl Policy {
             .chain(&self.nat64)
             .find(|net| net.contains(&v6))
             .and_then(|net| nat64_suffix(v6, net.prefix_len()))
-    }
-
-    fn embedded(&self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-        self.nat64_v4(v6).or_else(|| embedded_v4(v6))
     }
 }
 
@@ -149,21 +146,6 @@ pub fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
         | [_, _, _, _, 0 | 0x200, 0x5efe, _, _] => Some(tail),
         _ => None,
     }
-}
-
-/// The IPv4 address in an address made under a NAT64 prefix of `prefix_len` bits (RFC 6052, 2.2: bits 64 to 71 are skipped).
-fn nat64_suffix(v6: Ipv6Addr, prefix_len: u8) -> Option<Ipv4Addr> {
-    let octets = v6.octets();
-    let start = match prefix_len {
-        32 | 40 | 48 | 56 | 64 | 96 => usize::from(prefix_len / 8),
-        _ => return None,
-    };
-    let mut v4 = [0; 4];
-    let picked = (start..).filter(|at| *at != 8 || prefix_len == 96);
-    for (to, at) in v4.iter_mut().zip(picked) {
-        *to = *octets.get(at)?;
-    }
-    Some(v4.into())
 }
 
 #[cfg(test)]

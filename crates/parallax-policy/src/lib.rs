@@ -10,6 +10,11 @@
 //!
 //! Each refusal is one sentence for the person who typed, a reason and a machine code ([`Refusal`]).
 //!
+//! An agent shares one [`LivePolicy`] with its prober and puts a tighter [`Policy`] in its place when its network changes.
+//!
+//! Labels are counted as they go into the DNS (RFC 5890, 2.3.2.1), not in UTF-8: forty times `à` before `.com` is a label of 44
+//! octets and accepted, as browsers do, although 80 octets were typed.
+//!
 //! This crate does not resolve, connect, count or remember: budgets are the aggregator's, and an agent finds out by itself
 //! what its own network is and says so with [`Policy::refusing_ranges`].
 
@@ -18,6 +23,8 @@
 mod address;
 mod answer;
 mod host;
+mod live;
+mod nat64;
 mod lookalike;
 mod note;
 mod policy;
@@ -30,9 +37,11 @@ mod vet;
 pub use address::embedded_v4;
 pub use answer::{TargetAnswer, answer};
 pub use host::registrable_domain;
+pub use live::LivePolicy;
+pub use nat64::{NAT64_NAME, nat64_prefixes};
 pub use note::Note;
 pub use policy::{NameList, Policy};
 pub use raw::MAX_INPUT_BYTES;
 pub use refusal::{Code, Reason, Refusal};
 pub use target::ParsedTarget;
-pub use vet::{MAX_ANSWERS, VettedAddr};
+pub use vet::{MAX_ANSWERS, VettedAddr, VettedNameServer};

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv6Net};
 use parallax_model::Host;
 
+use crate::nat64::NAT64_LENGTHS;
 use crate::{Reason, Refusal};
 
 /// Why a list of names is refused.
@@ -60,7 +61,7 @@ impl Policy {
     /// Prefixes of a length other than 32, 40, 48, 56, 64 and 96 mean nothing (RFC 6052) and are left out.
     #[must_use]
     pub fn with_nat64(mut self, prefixes: impl IntoIterator<Item = Ipv6Net>) -> Self {
-        let known = |net: &Ipv6Net| matches!(net.prefix_len(), 32 | 40 | 48 | 56 | 64 | 96);
+        let known = |net: &Ipv6Net| NAT64_LENGTHS.contains(&net.prefix_len());
         self.nat64.extend(prefixes.into_iter().filter(known));
         self
     }

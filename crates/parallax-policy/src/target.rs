@@ -78,7 +78,7 @@ impl Policy {
         let (scheme, rest) = split_scheme(text)?;
         let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         check_authority(authority, after)?;
-        let (typed_host, typed_port) = self.split_port(authority)?;
+        let (typed_host, typed_port) = Self::split_port(authority)?;
         let form = if scheme.is_some() { Form::Url } else { Form::Bare };
         let host = self.canonical_host(host::read(typed_host, form)?)?;
         self.check_host(&host)?;
@@ -105,7 +105,7 @@ impl Policy {
     }
 
     /// Parts host and port at the colon; brackets keep their own colons.
-    fn split_port<'a>(&self, authority: &'a str) -> Result<(&'a str, &'a str), Refusal> {
+    fn split_port(authority: &str) -> Result<(&str, &str), Refusal> {
         if authority.starts_with('[') {
             let end = authority.find(']').ok_or_else(host::bad_v6)?;
             let (host, after) = authority.split_at(end + 1);
@@ -117,11 +117,10 @@ impl Policy {
         }
         match authority.split_once(':') {
             None => Ok((authority, "")),
-            Some((_, port)) if port.contains(':') => Err(match authority.parse::<Ipv6Addr>() {
-                Ok(v6) => self.unbracketed(v6),
-                Err(_) if authority.contains("::") => host::bad_v6(),
-                Err(_) => bad_port(),
-            }),
+            Some((_, port)) if port.contains(':') => {
+                let v6 = authority.contains("::") || authority.parse::<Ipv6Addr>().is_ok();
+                Err(if v6 { host::bad_v6() } else { bad_port() })
+            }
             Some(parts) => Ok(parts),
         }
     }
@@ -223,6 +222,13 @@ fn check_authority(authority: &str, after: &str) -> Result<(), Refusal> {
     let doubled = authority.eq_ignore_ascii_case("https:") || authority.eq_ignore_ascii_case("http:");
     if doubled && after.starts_with("//") {
         return Err(malformed_separator().coded(Code::BadHost));
+    }
+    if authority.ends_with(':') && after.starts_with("//") {
+        return Err(Refusal::new(
+            Reason::ParserDifferential,
+            "This has two times '://', and programs disagree about which site it names: type only the site's name.",
+        )
+        .coded(Code::BadHost));
     }
     if authority.is_empty() || (authority.starts_with(':') && !authority.starts_with("::")) {
         return Err(Refusal::new(

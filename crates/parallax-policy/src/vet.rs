@@ -30,7 +30,40 @@ impl VettedAddr {
     }
 }
 
+/// The port of name servers (RFC 1035, 4.2).
+const DNS_PORT: u16 = 53;
+
+/// The address of a zone's name server that the policy has judged and that may be asked for names, at port 53. It is no
+/// [`VettedAddr`]: nothing but a question for names goes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VettedNameServer(SocketAddr);
+
+impl VettedNameServer {
+    /// Address and port to ask.
+    pub const fn socket_addr(self) -> SocketAddr {
+        self.0
+    }
+}
+
 impl Policy {
+    /// Judges the addresses of a zone's name server as [`Policy::vet`] judges a site's: one refused address refuses all, and of
+    /// more than [`MAX_ANSWERS`] only the first ones are judged and returned. Whoever writes a zone chooses these addresses, so
+    /// they are as little to be trusted as the site's own.
+    pub fn vet_name_server(
+        &self,
+        server: &Host,
+        answers: &[IpAddr],
+    ) -> Result<Vec<VettedNameServer>, Refusal> {
+        let judged = |&ip: &IpAddr| {
+            self.judge_address(ip, Origin::Resolved).map_err(|refusal| match refusal.reason() {
+                Reason::IpSpecial => resolved_refusal(server, ip),
+                _ => refusal,
+            })?;
+            Ok(VettedNameServer(SocketAddr::new(ip, DNS_PORT)))
+        };
+        answers.iter().take(MAX_ANSWERS).map(judged).collect()
+    }
+
     /// Judges what `host` resolved to and gives back what may be connected to, in the order of `answers`.
     ///
     /// If one answer is refused, all are: a name that mixes public and private addresses is probing us, not asking. Of more

@@ -110,10 +110,36 @@ fn a_networks_own_nat64_prefix_is_read_at_each_length() {
     ] {
         let policy = Policy::public().with_nat64([prefix.parse().unwrap()]);
         let v6: Ipv6Addr = address.parse().unwrap();
-        assert_eq!(policy.embedded(v6), Some(Ipv4Addr::new(192, 0, 2, 33)), "{address}");
+        assert_eq!(policy.nat64_v4(v6), Some(Ipv4Addr::new(192, 0, 2, 33)), "{address}");
         let refusal = policy.judge_address(v6.into(), Origin::Resolved).unwrap_err();
         assert_eq!(refusal.reason(), Reason::IpSpecial, "192.0.2.33 is documentation");
         assert!(allowed(v6.into(), Origin::Resolved), "without the prefix it is an address like others");
+    }
+}
+
+#[test]
+fn a_claim_to_translate_opens_no_special_block() {
+    let cases = [
+        // What translates, an address under it that stands for 8.8.8.8, whether it may be connected to.
+        ("64:ff9b:1::/96", "64:ff9b:1::808:808", true),
+        ("64:ff9b:1:aa::/96", "64:ff9b:1:aa::808:808", true),
+        ("64:ff9b:1::/96", "64:ff9b:1::a00:1", false),
+        ("64:ff9b:1:aa::/96", "64:ff9b:1:bb::808:808", false),
+        ("2a00:64::/96", "2a00:64::808:808", true),
+        ("2a00:64::/64", "2a00:64::5efe:a00:1", false),
+        ("fd00:ec2::/96", "fd00:ec2::808:808", false),
+        ("fe80::/96", "fe80::808:808", false),
+        ("::/96", "::808:808", false),
+        ("::ffff:0:0/96", "::ffff:808:808", false),
+        ("2001:db8::/96", "2001:db8::808:808", false),
+        ("2002::/32", "2002:0:808:808::", false),
+        ("4000::/96", "4000::808:808", false),
+    ];
+    for (prefix, address, expected) in cases {
+        let policy = Policy::public().with_nat64([prefix.parse().unwrap()]);
+        let judged = policy.judge_address(address.parse().unwrap(), Origin::Resolved);
+        assert_eq!(judged.is_ok(), expected, "{address} where {prefix} translates: {judged:?}");
+        assert!(policy.judge_address(address.parse().unwrap(), Origin::Typed).is_err(), "{address} typed");
     }
 }
 

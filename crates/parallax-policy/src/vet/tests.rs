@@ -80,3 +80,24 @@ fn the_agents_own_network_is_told_apart() {
     assert_eq!(code(&policy, "example.com", HTTPS, &["2a00:1:2:3ff::1"]), Some(Code::BlockedLocal));
     assert_eq!(code(&policy, "example.com", HTTPS, &["2a00:1:2:400::1"]), None);
 }
+
+#[test]
+fn name_servers_are_judged_as_sites_are_and_asked_at_their_own_port() {
+    let policy = Policy::public().refusing_ranges(["9.9.9.0/24".parse().expect("a range")]);
+    let server = name("ns.example.com");
+    let vetted = policy.vet_name_server(&server, &ips(&["8.8.8.8", "2606:4700:4700::1111"])).expect("public");
+    let sockets: Vec<String> = vetted.iter().map(|addr| addr.socket_addr().to_string()).collect();
+    assert_eq!(sockets, ["8.8.8.8:53", "[2606:4700:4700::1111]:53"]);
+    let cases: [(&[&str], Reason); 6] = [
+        (&["127.0.0.1"], Reason::IpSpecial),
+        (&["8.8.8.8", "192.168.1.1"], Reason::IpSpecial),
+        (&["169.254.169.254"], Reason::IpSpecial),
+        (&["fe80::1"], Reason::IpSpecial),
+        (&["64:ff9b::a00:1"], Reason::IpSpecial),
+        (&["9.9.9.9"], Reason::LocalNetwork),
+    ];
+    for (answers, expected) in cases {
+        let refused = policy.vet_name_server(&server, &ips(answers)).expect_err("refused");
+        assert_eq!(refused.reason(), expected, "{answers:?}");
+    }
+}
