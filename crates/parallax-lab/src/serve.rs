@@ -246,7 +246,7 @@ async fn answer(
 
 /// Lets hyper's own tasks (HTTP/2 streams) belong to the lab.
 #[derive(Clone)]
-struct OnTasks(Tasks);
+pub(crate) struct OnTasks(pub(crate) Tasks);
 
 impl<F> Executor<F> for OnTasks
 where

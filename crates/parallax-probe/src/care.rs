@@ -1,20 +1,29 @@
-//! A probe with care: one retry, and beacons that tell our own line's failures from the target's.
+//! A probe with care: one retry, beacons that tell our own line's failures from the target's, and the questions that break a tie.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 use parallax_model::{
     BeaconState, BlockedFailure, Failure, FailureKind, Family, HttpFailure, Outcome, Party, ProbeResult,
-    RetryOutcome, Target, UnixMicros,
+    RetryOutcome, Scheme, StatusCode, Target, UnixMicros,
 };
+use parallax_policy::registrable_domain;
 use tokio::time::Instant;
 
+use crate::dns::sinkhole::filter_at;
+use crate::scrub::scrub;
+use crate::ties::Answers;
 use crate::{ProbeRequest, Prober};
 
+mod suspect;
 #[cfg(test)]
 mod tests;
+
+use suspect::SelfSuspect;
+pub use suspect::{SUSPECT_LEAST, SUSPECT_PERCENT, SUSPECT_WINDOW};
 
 /// How long a beacon's success speaks for the line.
 pub const BEACON_FRESH: Duration = Duration::from_secs(10);
@@ -22,10 +31,20 @@ pub const BEACON_FRESH: Duration = Duration::from_secs(10);
 pub const BEACON_DEADLINE: Duration = Duration::from_secs(5);
 /// Most beacons asked at once.
 pub const MAX_BEACONS: usize = 5;
+/// What `/generate_204` of a connectivity check answers; a login page in its place has another status.
+const NO_CONTENT: u16 = 204;
+/// SHA-256 of `success` and a line feed, all that Firefox's connectivity check answers.
+const SUCCESS_TXT: [u8; 32] = [
+    0x81, 0xb2, 0xbd, 0x4e, 0xa9, 0x8c, 0x8d, 0xb6, 0x65, 0x54, 0xfb, 0xc8, 0xd7, 0x63, 0x7a, 0x1a, 0x69,
+    0xa1, 0x30, 0xf3, 0x31, 0xfe, 0xb7, 0x32, 0xb7, 0x5c, 0xaa, 0xb4, 0xc4, 0x86, 0x8f, 0xd5,
+];
 
-/// When a beacon last worked, by family.
+/// When a beacon last worked, by family, and how the targets fared.
 #[derive(Debug, Default)]
-pub(crate) struct Beacons(Mutex<[Option<Instant>; 2]>);
+pub(crate) struct Beacons {
+    worked: Mutex<[Option<Instant>; 2]>,
+    suspect: Mutex<SelfSuspect>,
+}
 
 impl Beacons {
     fn slot(family: Family) -> usize {
@@ -36,27 +55,45 @@ impl Beacons {
     }
 
     fn note(&self, family: Family) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
         last[Self::slot(family)] = Some(Instant::now());
     }
 
     fn fresh(&self, family: Family) -> bool {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
         last[Self::slot(family)].is_some_and(|at| at.elapsed() <= BEACON_FRESH)
+    }
+
+    /// Takes note of a result, and says whether the line is suspected with it.
+    fn suspects(&self, result: &ProbeResult, confirmed: bool) -> bool {
+        let failed = confirmed && may_be_the_line(result);
+        let host = &result.target.host;
+        let domain = registrable_domain(host).unwrap_or(host.as_str());
+        let mut suspect = self.suspect.lock().unwrap_or_else(PoisonError::into_inner);
+        suspect.note(domain, failed, Instant::now());
+        failed && suspect.is_suspect(Instant::now())
     }
 }
 
 impl Prober {
     /// A probe that doubts itself. When the first attempt fails, it waits `retry_after` (1 to 2 s, chosen by the caller) while
-    /// a beacon is asked, tries once more on a new connection, and asks a beacon again. The result is the first attempt's,
-    /// with `retry` and `beacon` filled in and the party decided:
+    /// a beacon is asked, and tries once more on a new connection. Where that fails too, it asks a beacon again and, at the same
+    /// time, the questions that the kind of failure deserves ([`TIES_DEADLINE`](crate::TIES_DEADLINE)). The result is the first
+    /// attempt's, with `retry`, `beacon` and `tie_breakers` filled in and the party decided:
     ///
     /// 1. No beacon worked, before or after: the failure is the agent's own; its kind stays.
-    /// 2. A beacon worked and the name lookup was refused, failed or timed out: the resolver's.
-    /// 3. Else, and where there are no beacons: as the error itself says.
+    /// 2. Most of the sites that were looked at lately fail in ways a broken line makes them fail
+    ///    ([`SUSPECT_PERCENT`]): the agent's own too, whatever the beacons say.
+    /// 3. A beacon worked and the name lookup failed: as another resolver shows; without one, the resolver's where it was refused,
+    ///    failed or timed out.
+    /// 4. Nobody answers over QUIC: the access network's ([`Prober::settle_udp`]).
+    /// 5. Else, and where there are no beacons: as the error itself says.
     ///
-    /// What policy refused is not tried again. All of it ends within twice the deadline of a probe, the wait and twice
-    /// [`BEACON_DEADLINE`] per family.
+    /// A failure at an address that is known to be a filter's is the filter's page, the resolver's doing, and not asked about further.
+    ///
+    /// Beacons are asked over TCP; whether UDP gets through is asked apart, after a failure of HTTP/3 only. What policy refused is
+    /// not tried again. All of it ends within twice the deadline of a probe, the wait, twice [`BEACON_DEADLINE`] per family, and
+    /// [`QUIC_BEACON_DEADLINE`](crate::QUIC_BEACON_DEADLINE).
     pub async fn probe_with_care(
         &self,
         request: &ProbeRequest,
@@ -64,29 +101,71 @@ impl Prober {
         retry_after: Duration,
     ) -> ProbeResult {
         let mut result = self.probe(request, now).await;
-        let Outcome::Failed(failure) = result.outcome else { return result };
+        let Outcome::Failed(failure) = result.outcome else {
+            self.beacons.suspects(&result, false);
+            return result;
+        };
         if is_final(failure.kind) {
             return result;
         }
-        let families = families_of(&result);
-        let (before, ()) =
-            futures_util::future::join(self.line_works(&families, true), tokio::time::sleep(retry_after))
-                .await;
-        let waited = i64::try_from(retry_after.as_micros()).unwrap_or(i64::MAX);
-        let again = self.probe(request, now.plus_micros(waited)).await;
-        result.retry = Some(if again.outcome.is_ok() { RetryOutcome::Ok } else { RetryOutcome::Fail });
-        if self.settings.beacons.is_empty() {
+        if let Some(filter) = filter_met(&result) {
+            result.outcome = Outcome::Failed(Failure {
+                kind: FailureKind::Blocked(BlockedFailure::BlockPage),
+                party: Party::Resolver,
+            });
+            result.detail = scrub(&format!("the resolver answered with an address of {filter}"));
             return result;
         }
-        // A retry that worked shows the line as well as a beacon does.
-        let works = before && (again.outcome.is_ok() || self.line_works(&families, false).await);
-        result.beacon = if works { BeaconState::Ok } else { BeaconState::Failed };
-        result.outcome = Outcome::Failed(Failure { kind: failure.kind, party: party_of(failure, works) });
+        let families = families_of(&result);
+        let (before, ()) = join(self.line_works(&families, true), tokio::time::sleep(retry_after)).await;
+        let waited = i64::try_from(retry_after.as_micros()).unwrap_or(i64::MAX);
+        let again = self.probe(request, now.plus_micros(waited)).await;
+        let confirmed = !again.outcome.is_ok();
+        result.retry = Some(if confirmed { RetryOutcome::Fail } else { RetryOutcome::Ok });
+        let line = Line {
+            has_beacons: !self.settings.beacons.is_empty(),
+            worked_before: before,
+            suspect: self.beacons.suspects(&result, confirmed),
+        };
+        let (works, answers) = self.second_look(request, &result, &line, &families).await;
+        result.beacon = match (line.has_beacons || line.suspect, works) {
+            (false, _) => BeaconState::Untested,
+            (true, true) => BeaconState::Ok,
+            (true, false) => BeaconState::Failed,
+        };
+        result.outcome =
+            Outcome::Failed(Failure { kind: failure.kind, party: party_of(failure, works, answers.lookup) });
+        if works {
+            result.tie_breakers = answers.ties;
+        }
+        if confirmed && works {
+            Box::pin(self.settle_udp(&mut result, now)).await;
+        }
         result
     }
 
-    /// Asks the beacons whether our line works for a family, over TCP: `Ok` with the first that answers, `Untested` when there
-    /// is none for this family.
+    /// The beacon after a failure and, where the failure is confirmed, the tie-breakers. A retry that worked shows the line as well
+    /// as a beacon does; without beacons nothing speaks against it.
+    async fn second_look(
+        &self,
+        request: &ProbeRequest,
+        result: &ProbeResult,
+        line: &Line,
+        families: &[Family],
+    ) -> (bool, Answers) {
+        let confirmed = result.retry == Some(RetryOutcome::Fail);
+        if line.suspect || (line.has_beacons && !line.worked_before) {
+            return (false, Answers::default());
+        }
+        if !confirmed {
+            return (true, Answers::default());
+        }
+        let works_after = async { !line.has_beacons || self.line_works(families, false).await };
+        join(works_after, Box::pin(self.break_ties(request, result))).await
+    }
+
+    /// Asks the beacons whether our line works for a family, over TCP: `Ok` with the first that answers as it should, `Untested`
+    /// when there is none for this family.
     pub async fn beacon(&self, family: Family) -> BeaconState {
         let fits = |target: &&Target| target.host.ip().is_none_or(|ip| Family::of(ip) == family);
         let asked: Vec<&Target> = self.settings.beacons.iter().filter(fits).take(MAX_BEACONS).collect();
@@ -97,7 +176,7 @@ impl Prober {
             .into_iter()
             .map(|target| async move {
                 let request = ProbeRequest { family: Some(family), ..ProbeRequest::new(target.clone()) };
-                self.probe(&request, UnixMicros::default()).await.outcome.is_ok()
+                is_beacons_answer(target, &self.probe(&request, UnixMicros::default()).await)
             })
             .collect();
         let first_success = async {
@@ -130,6 +209,45 @@ impl Prober {
     }
 }
 
+/// The filter that a resolver led the probe to instead of to the site.
+fn filter_met(result: &ProbeResult) -> Option<&'static str> {
+    let led = result.dns.resolver.is_some();
+    result.address.filter(|_| led).and_then(filter_at)
+}
+
+/// What is known of our own line when a failure is looked at again.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    has_beacons: bool,
+    worked_before: bool,
+    suspect: bool,
+}
+
+/// Whether a beacon itself answered, and not something on the way to it, such as a hotel's login page:
+///
+/// 1. The answer is good, and came from the host that was asked: no redirect led elsewhere.
+/// 2. A path that is known to answer 204, or the one word `success`, did.
+fn is_beacons_answer(beacon: &Target, result: &ProbeResult) -> bool {
+    let at_home = result.redirects.iter().all(|redirect| redirect.to.host == beacon.host);
+    let as_known = match beacon.path.as_str() {
+        "/generate_204" => result.status.map(StatusCode::get) == Some(NO_CONTENT),
+        "/success.txt" => result.body.as_ref().is_some_and(|body| body.sha256 == SUCCESS_TXT),
+        _ => true,
+    };
+    result.outcome.is_ok() && at_home && as_known
+}
+
+/// Whether a broken line could have made a probe fail so. A status that came over TLS was written by whoever holds the site's
+/// certificate, so the line carried it.
+fn may_be_the_line(result: &ProbeResult) -> bool {
+    let last = result.redirects.last().map_or(&result.target, |redirect| &redirect.to);
+    match result.outcome.kind() {
+        None | Some(FailureKind::Blocked(_) | FailureKind::Agent(_)) => false,
+        Some(FailureKind::Http(HttpFailure::Status(_))) => last.scheme == Scheme::Http,
+        Some(_) => true,
+    }
+}
+
 /// Failures that a second attempt or a beacon can say nothing about.
 fn is_final(kind: FailureKind) -> bool {
     matches!(
@@ -145,12 +263,13 @@ fn families_of(result: &ProbeResult) -> Vec<Family> {
     result.family.map_or_else(|| vec![Family::V4, Family::V6], |family| vec![family])
 }
 
-/// Whose failure it is, once the beacons have spoken.
-fn party_of(failure: Failure, line_works: bool) -> Party {
+/// Whose failure it is, once the beacons and, for a name lookup, another resolver have spoken.
+fn party_of(failure: Failure, line_works: bool, lookup: Option<Party>) -> Party {
     use parallax_model::DnsFailure as D;
-    match failure.kind {
+    match (failure.kind, lookup) {
         _ if !line_works => Party::Agent,
-        FailureKind::Dns(D::Servfail | D::Timeout | D::Refused) => Party::Resolver,
+        (FailureKind::Dns(_), Some(party)) => party,
+        (FailureKind::Dns(D::Servfail | D::Timeout | D::Refused), None) => Party::Resolver,
         _ => failure.party,
     }
 }

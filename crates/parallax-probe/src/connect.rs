@@ -15,46 +15,89 @@ use crate::settings::ProberSettings;
 /// Most addresses that are tried before a connection counts as failed.
 pub const MAX_CONNECT_TRIES: usize = 4;
 
-/// Connects to the first address that lets us. All tries share one deadline: each gets an equal part of what is left, so that
-/// an address that swallows packets leaves time for the next. When several were tried, the detail says which failed.
+/// The addresses of one hop, tried one after the other under one deadline: each gets an equal part of what is left, so that an
+/// address that swallows packets leaves time for the next.
+#[derive(Debug)]
+pub(crate) struct Tries<'a> {
+    left: &'a [VettedAddr],
+    several: bool,
+    until: Instant,
+    place: String,
+    notes: Vec<String>,
+    first: Option<StageFailure>,
+}
+
+impl<'a> Tries<'a> {
+    /// The first [`MAX_CONNECT_TRIES`] addresses, within `limit` together.
+    pub(crate) fn new(addresses: &'a [VettedAddr], limit: Duration) -> Self {
+        let left = &addresses[..addresses.len().min(MAX_CONNECT_TRIES)];
+        Self {
+            left,
+            several: left.len() > 1,
+            until: Instant::now() + limit,
+            place: String::new(),
+            notes: Vec::new(),
+            first: None,
+        }
+    }
+
+    /// The next address and how long it may take.
+    pub(crate) fn next(&mut self, progress: &mut Progress) -> Option<(SocketAddr, Duration)> {
+        let (vetted, rest) = self.left.split_first()?;
+        let addr = vetted.socket_addr();
+        let time = self.until.saturating_duration_since(Instant::now());
+        let share = time / u32::try_from(self.left.len()).unwrap_or(1);
+        self.left = rest;
+        self.place = place_of(addr.ip(), progress);
+        progress.trying(addr.ip());
+        Some((addr, share))
+    }
+
+    /// The address did not answer.
+    pub(crate) fn failed(&mut self, failure: StageFailure) {
+        self.notes.push(format!("{} {}", self.place, failure.failure.kind));
+        self.first.get_or_insert(failure);
+    }
+
+    /// The address answered: where others did not before it, the detail says which.
+    pub(crate) fn answered(mut self, progress: &mut Progress) {
+        if !self.notes.is_empty() {
+            self.notes.push(format!("{} answered", self.place));
+            progress.result.detail = crate::scrub::scrub(&self.notes.join(", "));
+        }
+    }
+
+    /// No address answered: the first failure, with what became of each address.
+    pub(crate) fn end(self) -> StageFailure {
+        let failure = self.first.unwrap_or_else(|| failed(ConnectFailure::Unreachable, Party::Unknown));
+        if self.several { failure.said(&self.notes.join(", ")) } else { failure }
+    }
+}
+
+/// Connects to the first address that lets us.
 pub(crate) async fn connect(
     addresses: &[VettedAddr],
     settings: &ProberSettings,
     progress: &mut Progress,
 ) -> Result<TcpStream, StageFailure> {
-    let tries = &addresses[..addresses.len().min(MAX_CONNECT_TRIES)];
-    let until = Instant::now() + settings.deadlines.connect;
-    let mut notes: Vec<String> = Vec::new();
-    let mut first: Option<StageFailure> = None;
-    for (done, vetted) in tries.iter().enumerate() {
-        let addr = vetted.socket_addr();
-        progress.trying(addr.ip());
-        let place = place_of(addr.ip(), progress);
-        let left = until.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(tries.len() - done).unwrap_or(1);
+    let mut tries = Tries::new(addresses, settings.deadlines.connect);
+    while let Some((addr, share)) = tries.next(progress) {
         match connect_one(addr, settings, share).await {
             Ok(stream) => {
-                if !notes.is_empty() {
-                    notes.push(format!("{place} answered"));
-                    progress.result.detail = crate::scrub::scrub(&notes.join(", "));
-                }
+                tries.answered(progress);
                 return Ok(stream);
             }
-            Err(failure) => {
-                notes.push(format!("{place} {}", failure.failure.kind));
-                first.get_or_insert(failure);
-            }
+            Err(failure) => tries.failed(failure),
         }
     }
-    let failure = first.unwrap_or_else(|| failed(ConnectFailure::Unreachable, Party::Unknown));
-    if tries.len() > 1 { Err(failure.said(&notes.join(", "))) } else { Err(failure) }
+    Err(tries.end())
 }
 
-/// How the detail calls an address: by its place in the answer of the resolver, because texts carry no addresses.
+/// How the detail calls an address: by family and place in the answer of the resolver, because texts carry no addresses.
 fn place_of(ip: IpAddr, progress: &Progress) -> String {
     let all = &progress.result.dns.addresses;
     let place = all.iter().position(|a| *a == ip).map_or(0, |at| at + 1);
-    format!("address {place} of {}", all.len())
+    format!("{} address {place} of {}", Family::of(ip), all.len())
 }
 
 async fn connect_one(
@@ -88,7 +131,7 @@ fn failed(kind: ConnectFailure, party: Party) -> StageFailure {
 }
 
 /// What an error of the system means while connecting.
-fn classify(error: &io::Error) -> StageFailure {
+pub(crate) fn classify(error: &io::Error) -> StageFailure {
     use io::ErrorKind as K;
     match error.kind() {
         K::ConnectionRefused => failed(ConnectFailure::Refused, Party::Target),

@@ -3,48 +3,84 @@
 //! Nothing is remembered between two lookups: a probe measures the resolver as a visitor meets it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_net::runtime::TokioRuntimeProvider;
-use hickory_net::{DnsError, NetError};
-use hickory_proto::op::ResponseCode;
+use futures_util::future::{Either, select};
+use hickory_net::NetError;
 use hickory_proto::rr::{Name, RData, RecordType};
-use hickory_resolver::TokioResolver;
+use hickory_resolver::Resolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::lookup::Lookup;
-use parallax_model::{DnsFacts, DnsFailure, FailureKind, Family, Host, MAX_ADDRESSES, Party};
+use parallax_model::{DnsFacts, DnsFailure, FailureKind, Family, Host, Micros};
+use tokio::time::Instant;
 
 use crate::progress::StageFailure;
 use crate::rules::ZoneResolver;
 use crate::settings::{ProberError, ProberSettings, ResolverSetting};
 
+pub(crate) mod direct;
 #[cfg(test)]
 pub(crate) mod fake;
+mod https;
+pub(crate) mod public;
+mod reading;
+mod runtime;
+pub(crate) mod sinkhole;
 #[cfg(test)]
 mod tests;
 
+pub use public::{NamedResolver, PublicResolver, ResolverChoice};
+pub(crate) use reading::read;
+use reading::{failed, join};
+use runtime::Connecting;
+
 /// What results call the agent's own resolver.
-const OWN_RESOLVER: &str = "isp";
-/// Most names of a CNAME chain that a result keeps.
-const MAX_CNAMES: usize = 16;
+pub(crate) const OWN_RESOLVER: &str = "isp";
+/// Most names of a CNAME chain; a longer one counts as one without end.
+pub(crate) const MAX_CNAMES: usize = 8;
 /// Once one family has answered, how long the other is waited for.
 const OTHER_FAMILY_WAIT: Duration = Duration::from_millis(500);
+/// Once the addresses are there, how long the HTTPS record is waited for.
+const HTTPS_WAIT: Duration = Duration::from_millis(100);
 /// Questions to one server before giving up, the first included.
 const ATTEMPTS: u32 = 2;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) host: &'a Host,
+    /// One family, or both with IPv4 first in the answer.
+    pub(crate) family: Option<Family>,
+    pub(crate) resolver: ResolverChoice,
+    /// Whether the HTTPS record is asked for too.
+    pub(crate) https: bool,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) facts: DnsFacts,
+    /// Whether an HTTPS record says that the host speaks HTTP/3 on port 443.
+    pub(crate) h3: bool,
+    /// How long the addresses took; the HTTPS record may have taken a little longer.
+    pub(crate) took: Micros,
+}
 
 /// The resolvers of a prober.
 pub(crate) struct Names {
     own: Asked,
     zones: Vec<(ZoneResolver, Asked)>,
+    public: Vec<(PublicResolver, Asked)>,
     deadline: Duration,
 }
 
 /// One resolver and what results call it.
 struct Asked {
-    resolver: TokioResolver,
+    resolver: Resolver<Connecting>,
     name: Arc<str>,
 }
 
@@ -68,18 +104,84 @@ impl Names {
             })
             .collect::<Result<Vec<_>, ProberError>>()?;
         zones.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.zone.as_str().len()));
-        Ok(Self { own, zones, deadline: settings.deadlines.dns })
+        let public = settings.public_resolvers.iter().filter(|named| !named.addrs.is_empty());
+        let public = public
+            .map(|named| {
+                let config = servers(&named.addrs, settings);
+                Ok((named.which, Asked::new(named.name(), config, settings)?))
+            })
+            .collect::<Result<Vec<_>, ProberError>>()?;
+        Ok(Self { own, zones, public, deadline: settings.deadlines.dns })
     }
 
-    /// Asks for the addresses of a name: of one family, or of both with IPv4 first in the answer.
+    /// Asks the own resolver for the addresses of a name: of one family, or of both with IPv4 first in the answer.
     pub(crate) async fn ask(&self, host: &Host, family: Option<Family>) -> Result<DnsFacts, StageFailure> {
+        let question = Question { host, family, resolver: ResolverChoice::Own, https: false };
+        self.look_up(&question).await.map(|answer| answer.facts)
+    }
+
+    /// Asks for the addresses of a name and, in the same breath, for its HTTPS record. The record holds the addresses up by
+    /// nothing, and the answer by [`HTTPS_WAIT`] at most.
+    pub(crate) async fn look_up(&self, question: &Question<'_>) -> Result<Answer, StageFailure> {
         let asked =
-            self.zones.iter().find(|(zone, _)| zone.holds(host)).map_or(&self.own, |(_, asked)| asked);
-        let answer = match tokio::time::timeout(self.deadline, asked.ask(host, family)).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(failed(DnsFailure::Timeout)),
+            self.asked(question).ok_or_else(|| failed(DnsFailure::Refused).said("no such resolver"))?;
+        let name = name_of(question.host)?;
+        let began = Instant::now();
+        let mut advert = pin!(async {
+            if question.https { Box::pin(asked.advertises_h3(name.clone())).await } else { false }
+        });
+        let addresses = async {
+            match tokio::time::timeout(self.deadline, asked.ask(name.clone(), question.family)).await {
+                Ok(answer) => answer.map(|facts| (facts, Micros::from(began.elapsed()))),
+                Err(_) => Err(failed(DnsFailure::Timeout)),
+            }
         };
-        Ok(DnsFacts { resolver: Some(asked.name.clone()), ..answer })
+        let (facts, took, h3) = match select(pin!(addresses), &mut advert).await {
+            Either::Left((addresses, advert)) => {
+                let (facts, took) = addresses?;
+                (facts, took, tokio::time::timeout(HTTPS_WAIT, advert).await.unwrap_or(false))
+            }
+            Either::Right((h3, addresses)) => {
+                let (facts, took) = addresses.await?;
+                (facts, took, h3)
+            }
+        };
+        Ok(Answer { facts: DnsFacts { resolver: Some(asked.name.clone()), ..facts }, h3, took })
+    }
+
+    /// The names of a zone's servers, as the resolver for this name knows them; none where the name is no zone's.
+    pub(crate) async fn servers_of(&self, zone: &Host) -> Vec<Host> {
+        let question = Question { host: zone, family: None, resolver: ResolverChoice::Own, https: false };
+        let (Some(asked), Ok(name)) = (self.asked(&question), name_of(zone)) else { return Vec::new() };
+        let answer = tokio::time::timeout(self.deadline, asked.resolver.lookup(name.clone(), RecordType::NS));
+        let Ok(Ok(lookup)) = answer.await else { return Vec::new() };
+        let servers = lookup.answers().iter().filter_map(|record| match &record.data {
+            RData::NS(server) if record.name == name => host_of(&server.0),
+            _ => None,
+        });
+        servers.collect()
+    }
+
+    /// The rule under which a name is asked elsewhere, if there is one.
+    pub(crate) fn zone(&self, host: &Host) -> Option<&ZoneResolver> {
+        self.zones.iter().map(|(zone, _)| zone).find(|zone| zone.holds(host))
+    }
+
+    /// A public resolver for a second opinion about a name, where there is one to ask: names of a zone by rule are nobody
+    /// else's business.
+    pub(crate) fn second_opinion(&self, host: &Host) -> Option<PublicResolver> {
+        if self.zone(host).is_some() { None } else { self.public.first().map(|(which, _)| *which) }
+    }
+
+    fn asked(&self, question: &Question<'_>) -> Option<&Asked> {
+        let by_rule = self.zones.iter().find(|(zone, _)| zone.holds(question.host));
+        match (by_rule, question.resolver) {
+            (Some((_, asked)), _) => Some(asked),
+            (None, ResolverChoice::Own) => Some(&self.own),
+            (None, ResolverChoice::Public(which)) => {
+                self.public.iter().find(|(known, _)| *known == which).map(|(_, asked)| asked)
+            }
+        }
     }
 }
 
@@ -88,13 +190,14 @@ impl std::fmt::Debug for Names {
         f.debug_struct("Names")
             .field("own", &self.own.name)
             .field("zones", &self.zones.len())
+            .field("public", &self.public.len())
             .finish_non_exhaustive()
     }
 }
 
 impl Asked {
     fn new(name: Arc<str>, config: ResolverConfig, settings: &ProberSettings) -> Result<Self, ProberError> {
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let mut builder = Resolver::builder_with_config(config, Connecting::default());
         set_options(builder.options_mut(), settings);
         match builder.build() {
             Ok(resolver) => Ok(Self { resolver, name }),
@@ -102,12 +205,7 @@ impl Asked {
         }
     }
 
-    async fn ask(&self, host: &Host, family: Option<Family>) -> Result<DnsFacts, StageFailure> {
-        let name = Name::from_ascii(host.as_str()).map(|mut name| {
-            name.set_fqdn(true);
-            name
-        });
-        let name = name.map_err(|e| failed(DnsFailure::Nxdomain).told(&e))?;
+    async fn ask(&self, name: Name, family: Option<Family>) -> Result<DnsFacts, StageFailure> {
         let answers = match family {
             Some(Family::V4) => vec![self.resolver.lookup(name.clone(), RecordType::A).await],
             Some(Family::V6) => vec![self.resolver.lookup(name.clone(), RecordType::AAAA).await],
@@ -119,6 +217,11 @@ impl Asked {
             }
             ended => ended,
         }
+    }
+
+    async fn advertises_h3(&self, name: Name) -> bool {
+        let answer = self.resolver.lookup(name.clone(), RecordType::HTTPS).await;
+        answer.is_ok_and(|lookup| https::advertises_h3(&name, lookup.answers()))
     }
 
     /// Whether the aliases of a name lead back to one of themselves. The resolver library gives up on such a chain as if there
@@ -145,14 +248,14 @@ impl Asked {
 
     /// Asks for both families at once. A resolver that swallows one kind of question must not hold up the other.
     async fn both(&self, name: Name) -> Vec<Result<Lookup, NetError>> {
-        let v4 = std::pin::pin!(self.resolver.lookup(name.clone(), RecordType::A));
-        let v6 = std::pin::pin!(self.resolver.lookup(name, RecordType::AAAA));
-        let (first, other) = match futures_util::future::select(v4, v6).await {
-            futures_util::future::Either::Left((first, other)) => {
+        let v4 = pin!(self.resolver.lookup(name.clone(), RecordType::A));
+        let v6 = pin!(self.resolver.lookup(name, RecordType::AAAA));
+        let (first, other) = match select(v4, v6).await {
+            Either::Left((first, other)) => {
                 let other = wait_for(first.is_ok(), other).await;
                 return std::iter::once(first).chain(other).collect();
             }
-            futures_util::future::Either::Right((first, other)) => {
+            Either::Right((first, other)) => {
                 let other = wait_for(first.is_ok(), other).await;
                 (first, other)
             }
@@ -169,80 +272,23 @@ where
     if have_some { tokio::time::timeout(OTHER_FAMILY_WAIT, other).await.ok() } else { Some(other.await) }
 }
 
-/// Puts the answers together. One that holds addresses counts more than any error; of errors the most telling is kept.
-fn join(answers: &[Result<Lookup, NetError>]) -> Result<DnsFacts, StageFailure> {
-    let mut facts = DnsFacts::default();
-    for lookup in answers.iter().flatten() {
-        read(lookup, &mut facts);
-    }
-    if !facts.addresses.is_empty() {
-        return Ok(facts);
-    }
-    let worst = answers.iter().filter_map(|answer| answer.as_ref().err()).map(classify);
-    let worst = worst.min_by_key(|f| match f.failure.kind {
-        FailureKind::Dns(DnsFailure::Bogus | DnsFailure::Nxdomain | DnsFailure::Loop) => 0,
-        FailureKind::Dns(DnsFailure::Servfail | DnsFailure::Refused) => 1,
-        FailureKind::Dns(DnsFailure::Timeout) => 2,
-        _ => 3,
+/// A host as the resolver library has it: always whole.
+pub(crate) fn name_of(host: &Host) -> Result<Name, StageFailure> {
+    let name = Name::from_ascii(host.as_str()).map(|mut name| {
+        name.set_fqdn(true);
+        name
     });
-    Err(worst.unwrap_or_else(|| failed(DnsFailure::Nodata)))
+    name.map_err(|e| failed(DnsFailure::Nxdomain).told(&e))
 }
 
-/// Takes addresses, aliases and the smallest TTL out of an answer.
-fn read(lookup: &Lookup, facts: &mut DnsFacts) {
-    for record in lookup.answers() {
-        let ip: IpAddr = match &record.data {
-            RData::A(a) => a.0.into(),
-            RData::AAAA(aaaa) => aaaa.0.into(),
-            RData::CNAME(alias) => {
-                let alias = alias.0.to_ascii();
-                let alias: Arc<str> = alias.trim_end_matches('.').into();
-                if facts.cnames.len() < MAX_CNAMES && !facts.cnames.contains(&alias) {
-                    facts.cnames.push(alias);
-                }
-                facts.ttl_left_s = Some(facts.ttl_left_s.map_or(record.ttl, |ttl| ttl.min(record.ttl)));
-                continue;
-            }
-            _ => continue,
-        };
-        facts.ttl_left_s = Some(facts.ttl_left_s.map_or(record.ttl, |ttl| ttl.min(record.ttl)));
-        if facts.addresses.len() < MAX_ADDRESSES && !facts.addresses.contains(&ip) {
-            facts.addresses.push(ip);
-        }
-    }
-}
-
-/// What a resolver's error means.
-fn classify(error: &NetError) -> StageFailure {
-    let kind = match error {
-        NetError::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => DnsFailure::Refused,
-        NetError::Timeout | NetError::NoConnections | NetError::Busy | NetError::Io(_) => DnsFailure::Timeout,
-        NetError::Dns(DnsError::DnssecBogus) => DnsFailure::Bogus,
-        NetError::Dns(DnsError::ResponseCode(code)) => of_code(*code),
-        NetError::Dns(DnsError::NoRecordsFound(none)) => of_code(none.response_code),
-        _ => DnsFailure::Servfail,
-    };
-    let known = matches!(error, NetError::Timeout | NetError::Dns(_));
-    if known { failed(kind) } else { failed(kind).told(error) }
-}
-
-/// What a response code without addresses means (RFC 1035, 4.1.1; RFC 2308, 2).
-fn of_code(code: ResponseCode) -> DnsFailure {
-    match code {
-        ResponseCode::NXDomain => DnsFailure::Nxdomain,
-        ResponseCode::NoError => DnsFailure::Nodata,
-        ResponseCode::Refused => DnsFailure::Refused,
-        _ => DnsFailure::Servfail,
-    }
-}
-
-/// A failed lookup. That a name does not exist is the name's own affair; all else is the resolver's until a beacon says more.
-fn failed(kind: DnsFailure) -> StageFailure {
-    let party = match kind {
-        DnsFailure::Nxdomain | DnsFailure::Nodata | DnsFailure::Bogus | DnsFailure::Loop => Party::Target,
-        DnsFailure::Servfail | DnsFailure::Refused | DnsFailure::Timeout => Party::Resolver,
-    };
-    StageFailure::new(FailureKind::Dns(kind), party)
+/// A name of an answer as a host; `None` when it cannot be one.
+pub(crate) fn host_of(name: &Name) -> Option<Host> {
+    name.to_ascii()
+        .to_ascii_lowercase()
+        .trim_end_matches('.')
+        .parse()
+        .ok()
+        .filter(|host: &Host| host.ip().is_none())
 }
 
 /// The system's servers, with our source address and without its search list: names here are always whole.
@@ -271,7 +317,7 @@ fn servers(addrs: &[SocketAddr], settings: &ProberSettings) -> ResolverConfig {
     ResolverConfig::from_parts(None, Vec::new(), servers.collect())
 }
 
-fn bind_address(server: IpAddr, settings: &ProberSettings) -> Option<SocketAddr> {
+pub(crate) fn bind_address(server: IpAddr, settings: &ProberSettings) -> Option<SocketAddr> {
     settings.source(Family::of(server)).map(|ip| SocketAddr::new(ip, 0))
 }
 

@@ -11,8 +11,11 @@
 
 mod cause;
 mod glob;
+mod index;
 mod known;
+mod page;
 mod proxy_status;
+pub(crate) mod retry_after;
 
 use std::sync::Arc;
 
@@ -20,13 +23,17 @@ use http::HeaderMap;
 use parallax_model::{BlockedFailure, Confidence, Emitter, FailureKind, Layer, Pop, StatusCode};
 
 pub use self::cause::ResponseCause;
-use self::known::{Answer, Fingerprint, Fit};
+use self::index::{Answer, Fit};
+use self::known::{Fingerprint, Place};
+pub use self::page::MAX_PAGE_BYTES;
 
+#[cfg(test)]
+mod score;
 #[cfg(test)]
 mod tests;
 
-/// How much of a page's beginning is searched, in bytes.
-pub const MAX_PAGE_BYTES: usize = 8 * 1_024;
+/// Most names in `via`: what the aggregator takes. A longer list would cost the whole batch it travels in.
+const MAX_VIA: usize = 16;
 /// Most lines of evidence.
 const MAX_EVIDENCE: usize = 8;
 /// A `Proxy-Status` decides; this is how sure it makes us.
@@ -49,44 +56,42 @@ pub struct Explained {
 
 /// Explains an answer by its status, its headers and the beginning of its page. Of the page, [`MAX_PAGE_BYTES`] are searched.
 pub fn emitter(status: Option<u16>, headers: &HeaderMap, body_prefix: &[u8]) -> Explained {
-    let page =
-        String::from_utf8_lossy(&body_prefix[..body_prefix.len().min(MAX_PAGE_BYTES)]).to_ascii_lowercase();
-    let answer = Answer { status, headers, page: &page };
-    let fits: Vec<(&Fingerprint, Fit<'_>)> =
-        known::all().iter().filter_map(|known| known.fit(&answer).map(|fit| (known, fit))).collect();
+    let answer = Answer::new(status, headers, body_prefix);
+    let fits = index::all().fits(&answer);
     let stated = proxy_status::read(headers);
     if let Some(error) = stated.iter().find(|hop| hop.error.is_some()) {
         return by_proxy_status(error, &stated, &answer, &fits);
     }
     // The first of equals wins, so order in the files decides between marks of one weight.
-    let mut best: Option<(&Fingerprint, &Fit<'_>)> = None;
-    for (known, fit) in &fits {
-        if fit.weight > best.map_or(0, |(_, b)| b.weight) {
-            best = Some((known, fit));
+    let mut best: Option<&Fit> = None;
+    for fit in &fits {
+        if fit.weight > best.map_or(0, |b| b.weight) {
+            best = Some(fit);
         }
     }
-    let via = passers(&fits, best.map(|(known, _)| known.name.as_str()));
-    let Some((writer, fit)) = best else {
+    let via = passers(&fits, best.map(|fit| fit.known));
+    let pop = answering_pop(best.map(|fit| fit.known), &fits, headers);
+    let Some(fit) = best else {
         return Explained {
-            emitter: Emitter { via, pop: answering_pop(None, &fits, headers), ..Emitter::unknown() },
-            cause: cause::of(status, None, &page),
+            emitter: Emitter { via, pop, ..Emitter::unknown() },
+            cause: cause::of(status, None),
             confidence: Confidence::default(),
             evidence: Vec::new(),
             kind: kind_of(status, None),
         };
     };
-    let emitter = Emitter {
-        name: writer.name.as_str().into(),
-        layer: fit.layer(writer, status),
-        pop: answering_pop(Some(writer), &fits, headers),
-        via,
-    };
+    let kind = kind_of(status, Some(fit));
+    let is_refusal = matches!(kind, Some(FailureKind::Blocked(_)));
+    let usual = fit.known.cause.filter(|_| is_refusal || fit.is_firm());
+    // Where nothing failed there is nothing to explain.
+    let failed = kind.is_some() || status.is_none_or(|status| status >= 400);
+    let cause = fit.cause.or(usual).filter(|_| failed);
     Explained {
-        emitter,
-        cause: cause::of(status, fit.cause, &page),
+        emitter: Emitter { name: fit.known.name.as_str().into(), layer: fit.layer(status), pop, via },
+        cause: cause::of(status, cause),
         confidence: Confidence::new(f64::from(fit.weight) / 100.0),
-        evidence: fit.shown.iter().take(MAX_EVIDENCE).cloned().collect(),
-        kind: kind_of(status, fit.kind),
+        evidence: fit.marks.iter().take(MAX_EVIDENCE).map(|mark| mark.shown()).collect(),
+        kind,
     }
 }
 
@@ -95,7 +100,7 @@ fn by_proxy_status(
     error: &proxy_status::Stated,
     stated: &[proxy_status::Stated],
     answer: &Answer<'_>,
-    fits: &[(&Fingerprint, Fit<'_>)],
+    fits: &[Fit],
 ) -> Explained {
     let known = known::all().iter().find(|known| known.calls_itself(&error.name));
     let name: Arc<str> = known.map_or(error.name.as_str(), |known| known.name.as_str()).into();
@@ -108,16 +113,17 @@ fn by_proxy_status(
             via.push(hop);
         }
     }
-    for passer in passers(fits, Some(&name)) {
+    for passer in passers(fits, known) {
         if !via.contains(&passer) {
             via.push(passer);
         }
     }
+    via.truncate(MAX_VIA);
     let reason = error.error.as_deref().unwrap_or_default();
     Explained {
         emitter: Emitter {
             name,
-            layer: known.map_or(Layer::Gateway, |known| known.plain_layer(answer.status)),
+            layer: known.map_or(Layer::Gateway, |known| known.layer.layer(answer.status)),
             pop: answering_pop(known, fits, answer.headers),
             via,
         },
@@ -129,36 +135,39 @@ fn by_proxy_status(
 }
 
 /// The point of presence the answer came through: the writer's own, else that of whoever passed it on nearest to the visitor.
-fn answering_pop(
-    writer: Option<&Fingerprint>,
-    fits: &[(&Fingerprint, Fit<'_>)],
-    headers: &HeaderMap,
-) -> Option<Pop> {
-    let mut passed: Vec<&Fingerprint> =
-        fits.iter().filter(|(_, fit)| fit.passed).map(|(known, _)| *known).collect();
+fn answering_pop(writer: Option<&Fingerprint>, fits: &[Fit], headers: &HeaderMap) -> Option<Pop> {
+    let mut passed: Vec<&Fingerprint> = fits.iter().filter(|fit| fit.passed).map(|fit| fit.known).collect();
     passed.sort_by_key(|known| known.distance());
     writer.into_iter().chain(passed).find_map(|known| known.pop(headers))
 }
 
-/// Who else left a trace, nearest to the visitor first.
-fn passers(fits: &[(&Fingerprint, Fit<'_>)], writer: Option<&str>) -> Vec<Arc<str>> {
-    let mut passed: Vec<&Fingerprint> = fits
-        .iter()
-        .filter(|(known, fit)| fit.passed && Some(known.name.as_str()) != writer)
-        .map(|(known, _)| *known)
-        .collect();
+/// Who else left a trace, nearest to the visitor first. The web server that a firewall runs in is no hop of its own.
+fn passers(fits: &[Fit], writer: Option<&Fingerprint>) -> Vec<Arc<str>> {
+    let hosts_it = |known: &Fingerprint| matches!(known.layer, Place::Proxy | Place::Origin);
+    let counts = |known: &Fingerprint| match writer {
+        Some(writer) => known.name != writer.name && !(writer.refuses && hosts_it(known)),
+        None => true,
+    };
+    let mut passed: Vec<&Fingerprint> =
+        fits.iter().filter(|fit| fit.passed && counts(fit.known)).map(|fit| fit.known).collect();
     passed.sort_by_key(|known| known.distance());
-    passed.iter().map(|known| known.name.as_str().into()).collect()
+    passed.iter().take(MAX_VIA).map(|known| known.name.as_str().into()).collect()
 }
 
-/// What an answer counts as: what a mark says, else what the status says.
-fn kind_of(status: Option<u16>, marked: Option<BlockedFailure>) -> Option<FailureKind> {
-    if let Some(kind) = marked {
+/// What an answer counts as: what a mark says, else what the status says together with who wrote it.
+fn kind_of(status: Option<u16>, writer: Option<&Fit>) -> Option<FailureKind> {
+    use BlockedFailure as B;
+    if let Some(kind) = writer.and_then(|fit| fit.kind) {
         return Some(FailureKind::Blocked(kind));
     }
+    let refuses = writer.is_some_and(|fit| fit.known.refuses);
+    let kept_out = refuses || writer.is_some_and(|fit| fit.layer(status) == Layer::Middlebox);
     match status? {
-        451 => Some(FailureKind::Blocked(BlockedFailure::Legal)),
-        403 | 406 | 429 => Some(FailureKind::Blocked(BlockedFailure::Challenge)),
+        451 => Some(FailureKind::Blocked(B::Legal)),
+        403 | 406 | 429 if kept_out => Some(FailureKind::Blocked(B::BlockPage)),
+        403 | 406 | 429 | 999 => Some(FailureKind::Blocked(B::Challenge)),
+        // A firewall's name on an answer may only say that it passed: a 404 or a 502 has to carry its refusal.
+        400.. if refuses && writer.is_some_and(Fit::is_firm) => Some(FailureKind::Blocked(B::BlockPage)),
         code @ 500.. => StatusCode::new(code).ok().map(FailureKind::status),
         _ => None,
     }

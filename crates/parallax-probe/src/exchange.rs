@@ -13,12 +13,15 @@ use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use parallax_model::{AgentFailure, BodyFacts, FailureKind, HttpFailure, Party, Protocol, StatusCode};
+use parallax_model::{
+    AgentFailure, BodyFacts, FailureKind, HttpFailure, Party, Protocol, StatusCode, TlsFailure,
+};
 use ring::digest::{Context, SHA256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::guard::Guarded;
 use crate::hop::Hop;
 use crate::progress::{Progress, Stage, StageFailure};
 
@@ -63,8 +66,12 @@ where
 {
     progress.result.protocol = Some(protocol);
     let informational = Arc::new(AtomicUsize::new(0));
-    let request = request(protocol, hop, &informational)?;
-    let io = TokioIo::new(stream);
+    let mut request = request(protocol, hop)?.map(|()| Empty::<Bytes>::new());
+    let count = Arc::clone(&informational);
+    hyper::ext::on_informational(&mut request, move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let io = TokioIo::new(Guarded::new(stream, protocol));
     progress.begin(Stage::FirstByte);
     let limit = hop.settings.deadlines.first_byte;
     if protocol == Protocol::H2 {
@@ -99,34 +106,26 @@ where
 }
 
 /// The one request we send: GET, no cookies, no compression.
-fn request(
-    protocol: Protocol,
-    hop: &Hop<'_>,
-    informational: &Arc<AtomicUsize>,
-) -> Result<Request<Empty<Bytes>>, StageFailure> {
+pub(crate) fn request(protocol: Protocol, hop: &Hop<'_>) -> Result<Request<()>, StageFailure> {
     let unsendable = || StageFailure::new(FailureKind::Agent(AgentFailure::Policy), Party::Agent);
     let target = hop.target;
     let authority = target.authority();
-    let mut request = Request::new(Empty::new());
+    let mut request = Request::new(());
     let headers = request.headers_mut();
-    let uri = if protocol == Protocol::H2 {
+    let uri = if protocol == Protocol::H1 {
+        headers.insert(HOST, HeaderValue::try_from(authority).map_err(|e| unsendable().told(&e))?);
+        Uri::builder().path_and_query(target.path.as_str()).build()
+    } else {
         Uri::builder()
             .scheme(target.scheme.as_str())
             .authority(authority)
             .path_and_query(target.path.as_str())
             .build()
-    } else {
-        headers.insert(HOST, HeaderValue::try_from(authority).map_err(|e| unsendable().told(&e))?);
-        Uri::builder().path_and_query(target.path.as_str()).build()
     };
     headers.insert(USER_AGENT, hop.settings.user_agent.clone());
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     *request.uri_mut() = uri.map_err(|e| unsendable().told(&e))?;
-    let count = Arc::clone(informational);
-    hyper::ext::on_informational(&mut request, move |_| {
-        count.fetch_add(1, Ordering::Relaxed);
-    });
     Ok(request)
 }
 
@@ -144,8 +143,10 @@ where
 {
     let head = async {
         let (mut connection, response) = work.await.map_err(|e| classify(&e))?;
-        let response = connection.drive(response).await?.map_err(|e| classify(&e))?;
-        Ok((connection, response))
+        match connection.drive(response).await? {
+            Ok(response) => Ok((connection, response)),
+            Err(error) => Err(connection.why(&error)),
+        }
     };
     let (mut connection, response) = match tokio::time::timeout(limit, head).await {
         Ok(head) => head?,
@@ -153,24 +154,63 @@ where
     };
     progress.end();
     let (parts, body) = response.into_parts();
-    let status = check_head(parts.status, &parts.headers)?;
-    progress.result.status = Some(status);
-    let location = redirect_of(status, &parts.headers);
-    let mut reading = Reading::new(parts.version, &parts.headers);
-    if location.is_none() {
-        progress.begin(Stage::Body);
+    let mut begun = Begun::new(parts, progress)?;
+    let Some(until) = begun.read_until(hop, progress) else { return Ok(begun.led_elsewhere()) };
+    progress.begin(Stage::Body);
+    let ended = tokio::time::timeout_at(until, begun.reading.read(&mut connection, body)).await;
+    progress.end();
+    begun.end(ended.ok())
+}
+
+/// An answer whose head passed the limits.
+pub(crate) struct Begun {
+    status: StatusCode,
+    headers: HeaderMap,
+    location: Option<Vec<u8>>,
+    /// The body, for whoever reads it.
+    pub(crate) reading: Reading,
+}
+
+impl Begun {
+    /// Checks the head and notes the status.
+    pub(crate) fn new(parts: http::response::Parts, progress: &mut Progress) -> Result<Self, StageFailure> {
+        let status = check_head(parts.status, &parts.headers)?;
+        progress.result.status = Some(status);
+        let location = redirect_of(status, &parts.headers);
+        let reading = Reading::new(parts.version, &parts.headers);
+        Ok(Self { status, headers: parts.headers, location, reading })
+    }
+
+    /// Until when the body may be read; `None` when the answer leads elsewhere and its body says nothing.
+    pub(crate) fn read_until(&self, hop: &Hop<'_>, progress: &Progress) -> Option<Instant> {
         let whole_end = progress.began() + hop.settings.deadlines.whole.saturating_sub(BODY_MARGIN);
         let until = (Instant::now() + hop.settings.deadlines.body).min(whole_end);
-        let ended = tokio::time::timeout_at(until, reading.read(&mut connection, body)).await;
-        progress.end();
-        match ended {
-            Ok(Err(failure)) if status.get() < 400 => return Err(failure),
-            Ok(Ok(())) => {}
-            // A failing status says more than how its page broke off; and slowness after a good one is no failure.
-            Ok(Err(_)) | Err(_) => reading.truncated = true,
-        }
+        self.location.is_none().then_some(until)
     }
-    Ok(Answer { status, headers: parts.headers, location, body: reading.seen() })
+
+    /// The length the head promises, where a body may follow (RFC 9110, 6.4.1 and 8.6).
+    pub(crate) fn promised(&self) -> Option<u64> {
+        let bare = matches!(self.status.get(), 204 | 304);
+        let length = self.headers.get(CONTENT_LENGTH).filter(|_| !bare)?;
+        length.to_str().ok()?.parse().ok()
+    }
+
+    /// The answer without its body.
+    pub(crate) fn led_elsewhere(self) -> Answer {
+        let Self { status, headers, location, reading } = self;
+        Answer { status, headers, location, body: reading.seen() }
+    }
+
+    /// The answer with what was read of the body; `None` when time ran out over it.
+    pub(crate) fn end(mut self, read: Option<Result<(), StageFailure>>) -> Result<Answer, StageFailure> {
+        match read {
+            Some(Err(failure)) if self.status.get() < 400 => return Err(failure),
+            Some(Ok(())) => {}
+            // A failing status says more than how its page broke off; and slowness after a good one is no failure.
+            Some(Err(_)) | None => self.reading.truncated = true,
+        }
+        Ok(self.led_elsewhere())
+    }
 }
 
 /// Refuses heads that are over the limits or no HTTP.
@@ -193,22 +233,31 @@ fn redirect_of(status: StatusCode, headers: &HeaderMap) -> Option<Vec<u8>> {
 
 /// A connection that is worked on only while we wait for something of it, so that dropping the wait ends it.
 struct Connection<C> {
-    driver: Pin<Box<C>>,
-    done: bool,
+    /// Gone with the connection: while it lives, hyper lets a request wait for an answer that cannot come.
+    driver: Option<Pin<Box<C>>>,
+    /// How the connection ended, when that was an error.
+    broken: Option<hyper::Error>,
     informational: Arc<AtomicUsize>,
 }
 
 impl<C: Future<Output = hyper::Result<()>>> Connection<C> {
     fn new(driver: C, informational: Arc<AtomicUsize>) -> Self {
-        Self { driver: Box::pin(driver), done: false, informational }
+        Self { driver: Some(Box::pin(driver)), broken: None, informational }
     }
 
     /// Works on the connection until `wanted` is there.
     async fn drive<F: Future>(&mut self, wanted: F) -> Result<F::Output, StageFailure> {
         let mut wanted = std::pin::pin!(wanted);
         poll_fn(|cx| {
-            if !self.done && self.driver.as_mut().poll(cx).is_ready() {
-                self.done = true;
+            // First what is wanted, so that a request leaves in this turn and not in the next.
+            if let Poll::Ready(done) = wanted.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            if let Some(driver) = &mut self.driver
+                && let Poll::Ready(ended) = driver.as_mut().poll(cx)
+            {
+                self.broken = ended.err();
+                self.driver = None;
             }
             if self.informational.load(Ordering::Relaxed) > MAX_INFORMATIONAL {
                 let told =
@@ -219,10 +268,17 @@ impl<C: Future<Output = hyper::Result<()>>> Connection<C> {
         })
         .await
     }
+
+    /// What an error of the request means: when it was only given up, what broke the connection says more.
+    fn why(&self, error: &hyper::Error) -> StageFailure {
+        let given_up = std::error::Error::source(error).and_then(|e| e.downcast_ref::<hyper::Error>());
+        let broke = given_up.or(self.broken.as_ref()).filter(|_| error.is_canceled());
+        classify(broke.unwrap_or(error))
+    }
 }
 
 /// A body in the reading.
-struct Reading {
+pub(crate) struct Reading {
     hash: Context,
     length: usize,
     truncated: bool,
@@ -270,8 +326,13 @@ impl Reading {
         }
     }
 
+    /// How many bytes were taken.
+    pub(crate) fn length(&self) -> u64 {
+        self.length as u64
+    }
+
     /// Takes a piece; false when there is no room for more.
-    fn take(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> bool {
         let room = MAX_BODY_BYTES - self.length;
         let taken = &bytes[..bytes.len().min(room)];
         self.hash.update(taken);
@@ -279,7 +340,8 @@ impl Reading {
         let held = PREFIX_BYTES.saturating_sub(self.prefix.len()).min(taken.len());
         self.prefix.extend_from_slice(&taken[..held]);
         self.truncated = bytes.len() > room;
-        !self.truncated && self.length < MAX_BODY_BYTES
+        // When there is just no room left, only the next piece tells whether there was more.
+        !self.truncated
     }
 
     fn seen(self) -> BodySeen {
@@ -317,7 +379,8 @@ where
     }
 }
 
-fn failed(kind: HttpFailure, party: Party) -> StageFailure {
+/// A failed exchange.
+pub(crate) fn failed(kind: HttpFailure, party: Party) -> StageFailure {
     StageFailure::new(FailureKind::Http(kind), party)
 }
 
@@ -332,10 +395,20 @@ fn classify(error: &hyper::Error) -> StageFailure {
     if error.is_timeout() {
         return failed(HttpFailure::Timeout, Party::Target);
     }
+    if tells_alert(error) {
+        return crate::tls::failed(TlsFailure::Handshake, Party::Target).told(error);
+    }
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || was_cut(error) {
         return failed(HttpFailure::Reset, Party::Unknown);
     }
     failed(HttpFailure::Protocol, Party::Target).told(error)
+}
+
+/// Whether the server refused us by an alert after the handshake, as TLS 1.3 does for want of a client certificate.
+fn tells_alert(error: &hyper::Error) -> bool {
+    let io = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
+    let tls = io.and_then(std::io::Error::get_ref).and_then(|e| e.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// Whether the connection ended under the exchange.

@@ -1,13 +1,16 @@
 //! One hop: connect, handshake, one exchange, and what the answer means.
 
-use parallax_model::{Protocol, Scheme, StatusCode, Target};
+use parallax_model::{H3Advert, Protocol, Scheme, StatusCode, Target};
 use parallax_policy::VettedAddr;
 
+use crate::advert;
 use crate::connect::connect;
 use crate::emitter::emitter;
+use crate::emitter::retry_after::retry_after_s;
 use crate::exchange::{Answer, exchange};
 use crate::judge::judge;
 use crate::progress::{Progress, Stage, StageFailure};
+use crate::quic::{self, UdpPaths};
 use crate::settings::ProberSettings;
 use crate::tls::Tls;
 
@@ -18,6 +21,9 @@ pub(crate) struct Hop<'a> {
     pub(crate) forced: Option<Protocol>,
     pub(crate) settings: &'a ProberSettings,
     pub(crate) tls: &'a Tls,
+    pub(crate) udp: &'a UdpPaths,
+    /// Whether this is still the host and port that was asked for: only there an advert speaks for the target.
+    pub(crate) own: bool,
 }
 
 /// How a hop ended when it got an answer.
@@ -35,12 +41,20 @@ impl Hop<'_> {
         vetted: &[VettedAddr],
         progress: &mut Progress,
     ) -> Result<HopEnd, StageFailure> {
+        // HTTP/3 is https alone: a redirect to http is followed as whoever follows it must.
+        if self.forced == Some(Protocol::H3) && self.target.scheme == Scheme::Https {
+            // Known before the first packet: a failure of HTTP/3 must be told from one of TCP.
+            progress.result.protocol = Some(Protocol::H3);
+            let session = Box::pin(quic::connect(vetted, self, progress)).await?;
+            let answer = Box::pin(quic::exchange(session, self, progress)).await?;
+            return Ok(self.conclude(answer, progress));
+        }
         progress.begin(Stage::Connect);
         let stream = connect(vetted, self.settings, progress).await?;
         progress.end();
         let answer = match self.target.scheme {
             Scheme::Http => {
-                let protocol = self.forced.unwrap_or(Protocol::H1);
+                let protocol = self.forced.filter(|p| *p != Protocol::H3).unwrap_or(Protocol::H1);
                 Box::pin(exchange(stream, protocol, self, progress)).await?
             }
             Scheme::Https => {
@@ -59,26 +73,27 @@ impl Hop<'_> {
                 Box::pin(exchange(secured.stream, secured.protocol, self, progress)).await?
             }
         };
-        Ok(conclude(answer, progress))
+        Ok(self.conclude(answer, progress))
     }
-}
 
-/// Turns an answer into the end of the hop.
-fn conclude(answer: Answer, progress: &mut Progress) -> HopEnd {
-    let Answer { status, headers, location, body } = answer;
-    progress.result.status = Some(status);
-    if let Some(location) = location {
-        return HopEnd::Elsewhere { status, location };
+    /// Turns an answer into the end of the hop.
+    fn conclude(&self, answer: Answer, progress: &mut Progress) -> HopEnd {
+        let Answer { status, headers, location, body } = answer;
+        progress.result.status = Some(status);
+        let Target { scheme, host, port, .. } = self.target;
+        if self.own && *scheme == Scheme::Https && advert::says_h3(&headers, host, *port) {
+            progress.result.h3_advert.get_or_insert(H3Advert::AltSvc);
+        }
+        if let Some(location) = location {
+            return HopEnd::Elsewhere { status, location };
+        }
+        // A filter's page often comes with 200.
+        let explained = emitter(Some(status.get()), &headers, &body.prefix);
+        progress.result.outcome = judge(status, &explained);
+        let now = u64::try_from(progress.result.started_at.as_secs()).unwrap_or_default();
+        progress.result.retry_after_s = retry_after_s(&headers, now);
+        progress.result.body = Some(body.facts);
+        progress.result.emitter = Some(explained.emitter);
+        HopEnd::Final
     }
-    // A page is only searched where something went wrong: on a good answer the headers say enough.
-    let page: &[u8] = if status.get() >= 400 { &body.prefix } else { &[] };
-    let explained = emitter(Some(status.get()), &headers, page);
-    progress.result.outcome = judge(status, &explained);
-    progress.result.retry_after_s = headers
-        .get(http::header::RETRY_AFTER)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.trim().parse().ok());
-    progress.result.body = Some(body.facts);
-    progress.result.emitter = Some(explained.emitter);
-    HopEnd::Final
 }

@@ -12,28 +12,43 @@
 #![forbid(unsafe_code)]
 
 pub mod emitter;
+#[doc(hidden)]
+pub mod fuzzing;
 
+mod advert;
+mod authority;
 mod care;
 mod connect;
 mod dns;
 mod exchange;
+mod guard;
 mod hop;
 mod judge;
 mod prober;
 mod progress;
+mod quic;
 mod redirect;
 mod rules;
 mod scrub;
 mod settings;
+mod ties;
 mod tls;
 
 #[cfg(test)]
 mod test_site;
 
-pub use care::{BEACON_DEADLINE, BEACON_FRESH, MAX_BEACONS};
+pub use authority::{
+    AUTHORITY_DEADLINE, Authority, AuthorityError, MAX_AUTHORITY_QUESTIONS, MAX_AUTHORITY_SERVERS, MAX_LABELS_UP, STEERING_TTL_S,
+};
+pub use care::{
+    BEACON_DEADLINE, BEACON_FRESH, MAX_BEACONS, SUSPECT_LEAST, SUSPECT_PERCENT, SUSPECT_WINDOW,
+};
 pub use connect::MAX_CONNECT_TRIES;
+pub use dns::{NamedResolver, PublicResolver, ResolverChoice};
 pub use emitter::{Explained, ResponseCause, emitter};
 pub use exchange::{MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADER_LINES, MAX_INFORMATIONAL};
-pub use prober::{ProbeRequest, Prober};
+pub use prober::{MAX_ADDRESSES_AT_ONCE, ProbeRequest, Prober};
+pub use quic::{QUIC_BEACON_DEADLINE, UDP_FRESH};
 pub use rules::{ConnectTo, ResolveRule, RuleError, ZoneResolver};
 pub use settings::{Deadlines, ProberError, ProberSettings, ResolverSetting, default_user_agent};
+pub use ties::{MAX_EXTRA_REQUESTS, TIES_DEADLINE};

@@ -1,24 +1,30 @@
 //! The prober: one attempt on one target, hop by hop, under one deadline.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use parallax_model::{
-    AgentFailure, BlockedFailure, CheckId, DnsFacts, FailureKind, Family, Host, HttpFailure, MAX_REDIRECTS,
-    Party, Port, ProbeResult, Protocol, Target, UnixMicros,
+    AgentFailure, BlockedFailure, CheckId, DnsFacts, FailureKind, Family, H3Advert, Host, HttpFailure,
+    MAX_REDIRECTS, Party, Port, ProbeResult, Protocol, Scheme, Target, UnixMicros,
 };
 use parallax_policy::{Reason, Refusal, VettedAddr};
 
+use self::each::Pin;
 use crate::care::Beacons;
 use crate::connect::has_route;
-use crate::dns::Names;
+use crate::dns::{Names, Question, ResolverChoice};
 use crate::hop::{Hop, HopEnd};
 use crate::progress::{Progress, Stage, StageFailure};
+use crate::quic::UdpPaths;
 use crate::redirect::{self, of_redirect};
 use crate::settings::{ProberError, ProberSettings};
 use crate::tls::Tls;
 
 #[cfg(test)]
 mod tests;
+
+mod each;
+
+pub use self::each::MAX_ADDRESSES_AT_ONCE;
 
 /// What to probe and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +35,16 @@ pub struct ProbeRequest {
     pub check: Option<CheckId>,
     /// The IP family to use; `None` uses IPv6 where this machine has a route for it, else IPv4.
     pub family: Option<Family>,
-    /// The HTTP version to speak; `None` lets ALPN choose between HTTP/2 and HTTP/1.1.
+    /// The HTTP version to speak; `None` lets ALPN choose between HTTP/2 and HTTP/1.1. HTTP/3 is spoken to https alone.
     pub protocol: Option<Protocol>,
+    /// Who is asked for the addresses.
+    pub resolver: ResolverChoice,
 }
 
 impl ProbeRequest {
     /// A scheduled probe of a target, over whatever family and protocol work.
     pub const fn new(target: Target) -> Self {
-        Self { target, check: None, family: None, protocol: None }
+        Self { target, check: None, family: None, protocol: None, resolver: ResolverChoice::Own }
     }
 }
 
@@ -45,8 +53,9 @@ impl ProbeRequest {
 pub struct Prober {
     pub(crate) settings: ProberSettings,
     pub(crate) beacons: Beacons,
-    names: Names,
-    tls: Tls,
+    pub(crate) udp: UdpPaths,
+    pub(crate) names: Names,
+    pub(crate) tls: Tls,
 }
 
 impl Prober {
@@ -56,14 +65,19 @@ impl Prober {
             names: Names::new(&settings)?,
             tls: Tls::new(&settings.extra_roots)?,
             beacons: Beacons::default(),
+            udp: UdpPaths::default(),
             settings,
         })
     }
 
     /// One attempt, without retry and without asking a beacon. Ends within [`Deadlines::whole`](crate::Deadlines::whole).
     pub async fn probe(&self, request: &ProbeRequest, now: UnixMicros) -> ProbeResult {
+        self.attempt(request, None, now).await
+    }
+
+    async fn attempt(&self, request: &ProbeRequest, pin: Option<&Pin>, now: UnixMicros) -> ProbeResult {
         let mut progress = Progress::new(request, now);
-        let walk = self.walk(request, &mut progress);
+        let walk = self.walk(request, pin, &mut progress);
         let ended = match tokio::time::timeout(self.settings.deadlines.whole, walk).await {
             Ok(ended) => ended,
             Err(_) => Err(progress.out_of_time()),
@@ -71,21 +85,30 @@ impl Prober {
         progress.finish(ended)
     }
 
+    /// The IPv6 addresses that the agent's own resolver answers for a name, none when it has none; `None` when the resolver did
+    /// not answer. Nothing is vetted and nothing may be connected to: a network tells its NAT64 prefix so (RFC 7050).
+    pub async fn ask_v6(&self, host: &Host) -> Option<Vec<Ipv6Addr>> {
+        match self.names.ask(host, Some(Family::V6)).await {
+            Ok(facts) => Some(facts.addresses.iter().filter_map(|ip| as_v6(*ip)).collect()),
+            Err(failure) => (failure.failure.party == Party::Target).then(Vec::new),
+        }
+    }
+
     /// Follows redirects until a hop answers for good.
-    async fn walk(&self, request: &ProbeRequest, progress: &mut Progress) -> Result<(), StageFailure> {
-        if request.protocol == Some(Protocol::H3) {
-            return Err(forbidden().said("HTTP/3 is not spoken by this prober"));
-        }
+    async fn walk(
+        &self,
+        request: &ProbeRequest,
+        pin: Option<&Pin>,
+        progress: &mut Progress,
+    ) -> Result<(), StageFailure> {
+        self.check(request)?;
         let mut seen = vec![request.target.clone()];
-        if let Err(refusal) = self.settings.policy.check_target(&request.target) {
-            return Err(refused(&refusal));
-        }
         let mut target = request.target.clone();
         loop {
-            let ended = self.hop(request, &target, progress).await;
+            let ended = self.hop(request, &target, pin, progress).await;
             let ended = if seen.len() == 1 { ended } else { ended.map_err(of_redirect) };
             let HopEnd::Elsewhere { status, location } = ended? else { return Ok(()) };
-            let next = redirect::resolve(&self.settings.policy, &target, &location);
+            let next = redirect::resolve(&self.settings.policy.current(), &target, &location);
             if let Some(to) = next.target()
                 && progress.result.redirects.len() < MAX_REDIRECTS
             {
@@ -101,22 +124,72 @@ impl Prober {
         }
     }
 
+    /// Whether the request may be made at all.
+    fn check(&self, request: &ProbeRequest) -> Result<(), StageFailure> {
+        let Target { scheme, port, .. } = request.target;
+        if request.protocol == Some(Protocol::H3)
+            && (scheme != Scheme::Https || port == Scheme::Http.default_port())
+        {
+            return Err(forbidden().said("HTTP/3 is spoken over https alone, and not on port 80"));
+        }
+        self.settings.policy.current().check_target(&request.target).map_err(|refusal| refused(&refusal))
+    }
+
     async fn hop(
         &self,
         request: &ProbeRequest,
         target: &Target,
+        pin: Option<&Pin>,
         progress: &mut Progress,
     ) -> Result<HopEnd, StageFailure> {
-        let (host, port) = self.place(target);
-        progress.result.dns = self.addresses(&host, port, request.family, progress).await?;
-        self.check_aliases(&progress.result.dns)?;
-        let vetted = self.vet(&host, port, request.family, &progress.result.dns)?;
-        let hop = Hop { target, forced: request.protocol, settings: &self.settings, tls: &self.tls };
+        let pin = pin.filter(|_| target.host == request.target.host);
+        let vetted = self.find(request, target, pin, progress).await?;
+        let own = is_same_place(target, &request.target);
+        let hop = Hop {
+            target,
+            forced: request.protocol,
+            settings: &self.settings,
+            tls: &self.tls,
+            udp: &self.udp,
+            own,
+        };
         hop.run(&vetted, progress).await
     }
 
+    /// The addresses to connect to for one hop, in the order they are tried.
+    async fn find(
+        &self,
+        request: &ProbeRequest,
+        target: &Target,
+        pin: Option<&Pin>,
+        progress: &mut Progress,
+    ) -> Result<Vec<VettedAddr>, StageFailure> {
+        let (host, port) = self.place(target);
+        if let Some(pin) = pin {
+            progress.result.dns = pin.dns.clone();
+            progress.result.h3_advert = progress.result.h3_advert.or(pin.h3_advert);
+            let vetted = self.vet(&host, port, None, &pin.dns)?;
+            return Ok(vetted.into_iter().filter(|v| v.socket_addr().ip() == pin.address).collect());
+        }
+        let question = Question {
+            host: &host,
+            family: request.family,
+            resolver: request.resolver,
+            https: target.scheme == Scheme::Https
+                && port == Scheme::Https.default_port()
+                && host == target.host,
+        };
+        let advert = progress.result.h3_advert;
+        progress.result.dns = self.addresses(&question, port, progress).await?;
+        if !is_same_place(target, &request.target) {
+            progress.result.h3_advert = advert;
+        }
+        self.check_aliases(&progress.result.dns)?;
+        self.vet(&host, port, request.family, &progress.result.dns)
+    }
+
     /// Where to connect to for a target: itself, unless a `--connect-to` rule leads elsewhere.
-    fn place(&self, target: &Target) -> (Host, Port) {
+    pub(crate) fn place(&self, target: &Target) -> (Host, Port) {
         let mut rules = self.settings.connect_to.iter();
         rules
             .find_map(|rule| rule.apply(&target.host, target.port))
@@ -126,27 +199,31 @@ impl Prober {
     /// The addresses of a host: itself, by a rule, or by asking.
     async fn addresses(
         &self,
-        host: &Host,
+        question: &Question<'_>,
         port: Port,
-        family: Option<Family>,
         progress: &mut Progress,
     ) -> Result<DnsFacts, StageFailure> {
-        let known = match host.ip() {
+        let known = match question.host.ip() {
             Some(ip) => Some(vec![ip]),
             None => self
                 .settings
                 .resolve
                 .iter()
-                .find(|rule| rule.fits(host, port))
+                .find(|rule| rule.fits(question.host, port))
                 .map(|rule| rule.addresses.clone()),
         };
         if let Some(addresses) = known {
             return Ok(DnsFacts { addresses, ..DnsFacts::default() });
         }
         progress.begin(Stage::Dns);
-        let facts = Box::pin(self.names.ask(host, family)).await;
+        let answer = Box::pin(self.names.look_up(question)).await;
         progress.end();
-        facts
+        let answer = answer?;
+        progress.result.phases.dns = Some(answer.took);
+        if answer.h3 {
+            progress.result.h3_advert = Some(H3Advert::HttpsRecord);
+        }
+        Ok(answer.facts)
     }
 
     /// A name may lead through one whose owner asked to be left alone, or through our own. That an alias is no public name
@@ -154,7 +231,7 @@ impl Prober {
     fn check_aliases(&self, dns: &DnsFacts) -> Result<(), StageFailure> {
         let aliases = dns.cnames.iter().filter_map(|alias| alias.to_ascii_lowercase().parse::<Host>().ok());
         for alias in aliases {
-            match self.settings.policy.check_host(&alias) {
+            match self.settings.policy.current().check_host(&alias) {
                 Err(refusal)
                     if matches!(
                         refusal.reason(),
@@ -170,14 +247,14 @@ impl Prober {
     }
 
     /// Asks the policy about every address of the answer, then puts those of a usable family in the order they are tried.
-    fn vet(
+    pub(crate) fn vet(
         &self,
         host: &Host,
         port: Port,
         family: Option<Family>,
         dns: &DnsFacts,
     ) -> Result<Vec<VettedAddr>, StageFailure> {
-        let vetted = self.settings.policy.vet(host, port, &dns.addresses).map_err(|refusal| {
+        let vetted = self.settings.policy.current().vet(host, port, &dns.addresses).map_err(|refusal| {
             StageFailure::new(FailureKind::Blocked(BlockedFailure::Address), Party::Target)
                 .said(&refusal.to_string())
         })?;
@@ -216,6 +293,18 @@ fn alternate<T>(first: impl Iterator<Item = T>, second: impl Iterator<Item = T>)
             return out;
         }
     }
+}
+
+fn as_v6(ip: IpAddr) -> Option<Ipv6Addr> {
+    match ip {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => Some(v6),
+    }
+}
+
+/// Whether two targets are one server: what is said about HTTP/3 is said about a scheme, a host and a port.
+fn is_same_place(a: &Target, b: &Target) -> bool {
+    (a.scheme, &a.host, a.port) == (b.scheme, &b.host, b.port)
 }
 
 fn forbidden() -> StageFailure {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parallax_model::{
     ConnectFailure, DnsFacts, DnsFailure, Failure, FailureKind, Family, HttpFailure, Micros, Outcome, Party,
-    Phases, ProbeResult, TlsFailure, UnixMicros,
+    Phases, ProbeResult, QuicFailure, TlsFailure, UnixMicros,
 };
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ pub(crate) enum Stage {
     Dns,
     Connect,
     Tls,
+    Quic,
     FirstByte,
     Body,
 }
@@ -29,6 +30,7 @@ impl Stage {
             Self::Dns => StageFailure::new(FailureKind::Dns(DnsFailure::Timeout), Party::Resolver),
             Self::Connect => StageFailure::new(FailureKind::Connect(ConnectFailure::Timeout), Party::Unknown),
             Self::Tls => StageFailure::new(FailureKind::Tls(TlsFailure::Timeout), Party::Unknown),
+            Self::Quic => StageFailure::new(FailureKind::Quic(QuicFailure::Timeout), Party::Unknown),
             Self::FirstByte | Self::Body => {
                 StageFailure::new(FailureKind::Http(HttpFailure::Timeout), Party::Target)
             }
@@ -116,7 +118,7 @@ impl Progress {
         match stage {
             Stage::Dns => phases.dns = took,
             Stage::Connect => phases.connect = took,
-            Stage::Tls => phases.tls = took,
+            Stage::Tls | Stage::Quic => phases.tls = took,
             Stage::FirstByte => phases.first_byte = took,
             Stage::Body => phases.body = took,
         }

@@ -33,7 +33,8 @@ pub enum RuleError {
     ConnectTo(String),
     /// Not a zone's resolver.
     #[error(
-        "{0:?} is not ZONE=ADDRESS:PORT or ZONE=ADDRESS:PORT,NAME, for example demo.example=127.0.0.1:5353"
+        "{0:?} is not ZONE=ADDRESS:PORT or ZONE=ADDRESS:PORT,NAME or ZONE=ADDRESS:PORT,NAME,AUTHORITY:PORT, for example \
+         demo.example=127.0.0.1:5353"
     )]
     Zone(String),
 }
@@ -147,7 +148,7 @@ impl fmt::Display for ConnectTo {
     }
 }
 
-/// `ZONE=ADDRESS:PORT`: names in this zone, and the zone's own name, are asked there.
+/// `ZONE=ADDRESS:PORT[,NAME[,AUTHORITY:PORT]]`: names in this zone, and the zone's own name, are asked there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneResolver {
     /// The zone's name.
@@ -156,6 +157,8 @@ pub struct ZoneResolver {
     pub addr: SocketAddr,
     /// What results call it; unset, it is called as the agent's own resolver is.
     pub name: Option<Arc<str>>,
+    /// Where the zone's own server listens; unset, it is looked for as for every other zone.
+    pub authority: Option<SocketAddr>,
 }
 
 impl ZoneResolver {
@@ -174,6 +177,11 @@ impl FromStr for ZoneResolver {
         let (zone, addr) = text.split_once('=').ok_or_else(wrong)?;
         let zone = parse_host(zone).filter(|zone| zone.ip().is_none()).ok_or_else(wrong)?;
         let (addr, name) = addr.split_once(',').map_or((addr, None), |(addr, name)| (addr, Some(name)));
+        let (name, authority) = match name.and_then(|name| name.split_once(',')) {
+            Some((name, authority)) => (Some(name), Some(authority)),
+            None => (name, None),
+        };
+        let authority = authority.map(|a| a.parse().map_err(|_| wrong())).transpose()?;
         let sayable = |n: &str| {
             (1..=MAX_RESOLVER_NAME).contains(&n.len())
                 && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -181,14 +189,19 @@ impl FromStr for ZoneResolver {
         if !name.is_none_or(sayable) {
             return Err(wrong());
         }
-        Ok(Self { zone, addr: addr.parse().map_err(|_| wrong())?, name: name.map(Into::into) })
+        Ok(Self { zone, addr: addr.parse().map_err(|_| wrong())?, name: name.map(Into::into), authority })
     }
 }
 
 impl fmt::Display for ZoneResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.zone, self.addr)?;
-        self.name.as_ref().map_or(Ok(()), |name| write!(f, ",{name}"))
+        self.name.as_ref().map_or(Ok(()), |name| write!(f, ",{name}"))?;
+        match (&self.name, self.authority) {
+            (_, None) => Ok(()),
+            (Some(_), Some(authority)) => write!(f, ",{authority}"),
+            (None, Some(authority)) => write!(f, ",{},{authority}", crate::dns::OWN_RESOLVER),
+        }
     }
 }
 

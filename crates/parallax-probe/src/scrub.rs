@@ -1,5 +1,5 @@
-//! Makes an error's own words fit to travel: no address, no host name, no control character, at most
-//! [`MAX_DETAIL_BYTES`] bytes.
+//! Makes an error's own words fit to travel: no address, no host name, nothing that moves a cursor or turns the reading
+//! direction, at most [`MAX_DETAIL_BYTES`] bytes.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const REMOVED: &str = "[…]";
 /// Scrubs a text; `None` when nothing is left.
 pub(crate) fn scrub(text: &str) -> Option<Arc<str>> {
     let mut out = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()) {
+    for word in text.split(|c: char| c.is_whitespace() || moves(c)).filter(|w| !w.is_empty()) {
         let shown = if names_a_place(word) { REMOVED } else { word };
         let gap = usize::from(!out.is_empty());
         if out.len() + gap + shown.len() > MAX_DETAIL_BYTES {
@@ -41,6 +41,12 @@ pub(crate) fn scrub_error(error: &(dyn std::error::Error + 'static)) -> Option<A
         next = e.source();
     }
     scrub(&text)
+}
+
+/// Whether a character moves a cursor, breaks a line or turns the reading direction (UAX 9, 3.1).
+pub(crate) fn moves(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn push_word(out: &mut String, word: &str) {
@@ -73,6 +79,7 @@ mod tests {
                 "certificate not valid for name […] it is not",
             ),
             ("line\r\nbreak\x1b[31m", "line break [31m"),
+            ("not \u{202e}ko at all", "not ko at all"),
             ("os error 111: refused.", "os error 111: refused."),
         ];
         for (text, expected) in cases {

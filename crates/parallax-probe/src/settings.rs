@@ -6,23 +6,26 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use parallax_model::{Family, Target};
-use parallax_policy::Policy;
+use parallax_policy::LivePolicy;
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 
+use crate::dns::NamedResolver;
 use crate::rules::{ConnectTo, ResolveRule, ZoneResolver};
 
 /// Everything a [`Prober`](crate::Prober) is built from.
 #[derive(Debug, Clone)]
 pub struct ProberSettings {
-    /// What may be probed.
-    pub policy: Policy,
+    /// What may be probed. It is asked anew for every decision.
+    pub policy: LivePolicy,
     /// The address IPv4 connections and DNS questions leave from; `None` lets the system choose.
     pub source_v4: Option<Ipv4Addr>,
     /// The address IPv6 connections and DNS questions leave from; `None` lets the system choose.
     pub source_v6: Option<Ipv6Addr>,
     /// Who is asked for addresses.
     pub resolver: ResolverSetting,
+    /// The public resolvers that may be asked, at most one of each; without any, no second opinion is asked for.
+    pub public_resolvers: Vec<NamedResolver>,
     /// Zones whose names are asked elsewhere; the longest zone that fits wins.
     pub zones: Vec<ZoneResolver>,
     /// Addresses that are used instead of asking, as curl's `--resolve`.
@@ -41,12 +44,13 @@ pub struct ProberSettings {
 
 impl ProberSettings {
     /// The system's resolver, any source address, no rules, no beacons, the deadlines of the design.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: impl Into<LivePolicy>) -> Self {
         Self {
-            policy,
+            policy: policy.into(),
             source_v4: None,
             source_v6: None,
             resolver: ResolverSetting::System,
+            public_resolvers: NamedResolver::built_in(),
             zones: Vec::new(),
             resolve: Vec::new(),
             connect_to: Vec::new(),
@@ -87,7 +91,7 @@ pub struct Deadlines {
     pub dns: Duration,
     /// TCP connection, all tries together.
     pub connect: Duration,
-    /// TLS handshake.
+    /// TLS handshake. A QUIC handshake is both in one, and has the time of both, all tries together.
     pub tls: Duration,
     /// Request sent to the end of the answer's headers.
     pub first_byte: Duration,

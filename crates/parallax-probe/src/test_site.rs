@@ -16,6 +16,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{Prober, ProberSettings, ResolverSetting};
 
+pub(crate) mod h3;
+
 /// A name that policy takes for a public one; tests lead it to loopback with a rule.
 pub(crate) const NAME: &str = "www.site-under-test.com";
 /// When every probe of the tests begins.
@@ -37,7 +39,16 @@ impl Site {
         F: Fn(TcpStream, Arc<Mutex<Vec<String>>>) -> R + Send + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        Self::talking_at((Ipv4Addr::LOCALHOST, 0).into(), talk).await
+    }
+
+    /// The same at an address of the test's choice.
+    pub(crate) async fn talking_at<F, R>(addr: SocketAddr, talk: F) -> Self
+    where
+        F: Fn(TcpStream, Arc<Mutex<Vec<String>>>) -> R + Send + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(addr).await.expect("a port");
         let addr = listener.local_addr().expect("an address");
         let accepted = Arc::new(AtomicUsize::new(0));
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -58,6 +69,20 @@ impl Site {
     /// Answers every request with the same bytes, then closes.
     pub(crate) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         Self::answering_in_turn(vec![answer.into()]).await
+    }
+
+    /// Answers every request for a path that is listed with its bytes, and every other with the last ones.
+    pub(crate) async fn answering_paths(answers: &'static [(&'static str, &'static str)]) -> Self {
+        Self::talking(move |mut stream, heard| async move {
+            let head = read_head(&mut stream).await;
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            heard.lock().expect("requests").push(head);
+            let found = answers.iter().find(|(listed, _)| *listed == path).or_else(|| answers.last());
+            let _ = stream.write_all(found.map_or("", |(_, answer)| answer).as_bytes()).await;
+            let _ = stream.shutdown().await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        })
+        .await
     }
 
     /// Answers the first request with the first bytes and so on; the last answer repeats.
@@ -96,14 +121,15 @@ impl Site {
         .await
     }
 
-    /// Speaks TLS, then HTTP/2 or HTTP/1.1 as agreed, and answers 200 with `hello`.
+    /// Speaks TLS, then HTTP/2 or HTTP/1.1 as agreed, and answers 200 with `hello` and an advert of HTTP/3 at its own place.
     pub(crate) async fn secure(config: ServerConfig) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         Self::talking(move |stream, _| {
             let acceptor = acceptor.clone();
             async move {
+                let port = stream.local_addr().expect("an address").port();
                 let Ok(stream) = acceptor.accept(stream).await else { return };
-                serve_hello(stream).await;
+                serve_hello(stream, port).await;
             }
         })
         .await
@@ -142,10 +168,10 @@ impl Site {
 }
 
 /// HTTP over a stream by hyper: HTTP/2 when it begins so, else HTTP/1.1.
-async fn serve_hello<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) {
-    let service = hyper::service::service_fn(|_| async {
+async fn serve_hello<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, port: u16) {
+    let service = hyper::service::service_fn(move |_| async move {
         let body = http_body_util::Full::new(bytes::Bytes::from_static(b"hello"));
-        Ok::<_, std::convert::Infallible>(http::Response::new(body))
+        http::Response::builder().header("alt-svc", format!("h3=\":{port}\"")).body(body)
     });
     let executor = hyper_util::rt::TokioExecutor::new();
     let io = hyper_util::rt::TokioIo::new(stream);
@@ -171,7 +197,11 @@ pub(crate) fn target(text: &str) -> Target {
 pub(crate) fn settings() -> ProberSettings {
     let loopback = vec!["127.0.0.0/8".parse().expect("a range")];
     let nobody = ResolverSetting::Servers { name: "nobody".into(), addrs: vec![([127, 0, 0, 1], 9).into()] };
-    ProberSettings { resolver: nobody, ..ProberSettings::new(Policy::allowing(loopback)) }
+    ProberSettings {
+        resolver: nobody,
+        public_resolvers: Vec::new(),
+        ..ProberSettings::new(Policy::allowing(loopback))
+    }
 }
 
 pub(crate) fn prober(settings: ProberSettings) -> Prober {

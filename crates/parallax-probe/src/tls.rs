@@ -1,15 +1,17 @@
 //! The TLS handshake: rustls with ring, Mozilla's roots, and every reason a certificate can be refused told apart.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use parallax_model::{FailureKind, Host, Party, Protocol, TlsFacts, TlsFailure, UnixMicros};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -17,6 +19,7 @@ use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::progress::StageFailure;
+use crate::scrub::moves;
 use crate::settings::ProberError;
 
 /// Most certificates of a chain, the leaf included.
@@ -25,6 +28,8 @@ const MAX_CHAIN: usize = 10;
 const MAX_NAMES: usize = 8;
 /// Longest text taken out of a certificate, in characters.
 const MAX_TEXT_CHARS: usize = 96;
+/// The same in bytes: what the aggregator takes. A longer text would cost the whole batch it travels in.
+const MAX_TEXT_BYTES: usize = 255;
 
 /// The TLS settings of a prober, one per way of asking for a protocol.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub(crate) struct Tls {
     either: Arc<ClientConfig>,
     h1: Arc<ClientConfig>,
     h2: Arc<ClientConfig>,
+    h3: Arc<ClientConfig>,
+    verifier: Arc<dyn ServerCertVerifier>,
 }
 
 /// A finished handshake.
@@ -60,7 +67,7 @@ impl Tls {
         for (at, root) in extra_roots.iter().enumerate() {
             roots.add(root.clone()).map_err(|source| ProberError::Root { number: at + 1, source })?;
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let inner =
             rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
@@ -81,7 +88,18 @@ impl Tls {
             either: config(&[b"h2", b"http/1.1"])?,
             h1: config(&[b"http/1.1"])?,
             h2: config(&[b"h2"])?,
+            h3: config(&[b"h3"])?,
+            verifier,
         })
+    }
+
+    /// The settings of one QUIC handshake, and where to look for the reason when it refuses the certificate.
+    pub(crate) fn quic(&self) -> (ClientConfig, Refusal) {
+        let refusal = Refusal::default();
+        let verifier = Remembering { inner: self.verifier.clone(), refusal: refusal.clone() };
+        let mut config = ClientConfig::clone(&self.h3);
+        config.dangerous().set_certificate_verifier(Arc::new(verifier));
+        (config, refusal)
     }
 
     /// Shakes hands in the name of a host.
@@ -107,17 +125,8 @@ impl Tls {
         let (_, session) = stream.get_ref();
         let alpn = session.alpn_protocol();
         let protocol = if alpn == Some(b"h2") { Protocol::H2 } else { Protocol::H1 };
-        let leaf = session.peer_certificates().and_then(|chain| chain.first());
-        let facts = leaf.and_then(facts_of).map(|facts| TlsFacts {
-            version: session
-                .protocol_version()
-                .and_then(|v| v.as_str())
-                .unwrap_or_default()
-                .replace('_', ".")
-                .into(),
-            alpn: alpn.map(|a| cut(&String::from_utf8_lossy(a))),
-            ..facts
-        });
+        let version = session.protocol_version().and_then(|v| v.as_str()).unwrap_or_default();
+        let facts = facts_of_session(session.peer_certificates(), &version.replace('_', "."), alpn);
         if forced == Some(Protocol::H2) && protocol != Protocol::H2 {
             let failure =
                 failed(TlsFailure::Handshake, Party::Target).said("the server does not offer h2 by ALPN");
@@ -125,6 +134,28 @@ impl Tls {
         }
         Ok(Secured { stream: Box::new(stream), protocol, facts })
     }
+}
+
+/// What a finished handshake showed.
+pub(crate) fn facts_of_session(
+    chain: Option<&[CertificateDer<'_>]>,
+    version: &str,
+    alpn: Option<&[u8]>,
+) -> Option<TlsFacts> {
+    let facts = facts_of(chain?.first()?)?;
+    Some(TlsFacts {
+        version: version.into(),
+        alpn: alpn.map(|alpn| cut(&String::from_utf8_lossy(alpn))),
+        ..facts
+    })
+}
+
+/// ring, asking for AES-128 first as browsers do. A server that follows makes both sides hash with SHA-256, which processors do in
+/// hardware, instead of SHA-384.
+fn provider() -> CryptoProvider {
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    provider
 }
 
 /// The name the certificate must be for.
@@ -135,7 +166,8 @@ fn server_name(host: &Host) -> Option<ServerName<'static>> {
     }
 }
 
-fn failed(kind: TlsFailure, party: Party) -> StageFailure {
+/// A failed handshake.
+pub(crate) fn failed(kind: TlsFailure, party: Party) -> StageFailure {
     StageFailure::new(FailureKind::Tls(kind), party)
 }
 
@@ -155,7 +187,8 @@ fn classify(error: &std::io::Error) -> Broken {
     failure.into()
 }
 
-fn classify_tls(error: &rustls::Error) -> Broken {
+/// What an error of the TLS library means.
+pub(crate) fn classify_tls(error: &rustls::Error) -> Broken {
     let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = error else {
         return failed(TlsFailure::Handshake, Party::Target).told(error).into();
     };
@@ -234,6 +267,61 @@ impl ServerCertVerifier for Telling {
     }
 }
 
+/// Why a certificate was refused, for a transport that keeps of an error only its text.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refusal(Arc<Mutex<Option<rustls::Error>>>);
+
+impl Refusal {
+    /// The reason, if a certificate was refused.
+    pub(crate) fn take(&self) -> Option<rustls::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Verifies as another verifier does, and remembers its refusal.
+#[derive(Debug)]
+struct Remembering {
+    inner: Arc<dyn ServerCertVerifier>,
+    refusal: Refusal,
+}
+
+impl ServerCertVerifier for Remembering {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.inner.verify_server_cert(leaf, chain, name, ocsp, now).inspect_err(|error| {
+            *self.refusal.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
 /// Which kind a refused certificate is. Time and name are told as such; of the rest, one that signed itself is told apart
 /// from one whose issuer nobody knows.
 fn of_certificate(error: &CertificateError, leaf: &CertificateDer<'_>) -> TlsFailure {
@@ -256,7 +344,7 @@ fn signed_itself(leaf: &CertificateDer<'_>) -> bool {
 }
 
 /// What a leaf says about itself. Version and ALPN are the session's and left empty here.
-fn facts_of(leaf: &CertificateDer<'_>) -> Option<TlsFacts> {
+pub(crate) fn facts_of(leaf: &CertificateDer<'_>) -> Option<TlsFacts> {
     let (_, cert) = X509Certificate::from_der(leaf).ok()?;
     let names = match cert.subject_alternative_name() {
         Ok(Some(san)) => san.value.general_names.iter().filter_map(name_of).take(MAX_NAMES).collect(),
@@ -286,11 +374,14 @@ fn name_of(name: &GeneralName<'_>) -> Option<Arc<str>> {
     }
 }
 
-/// A text out of a certificate: cut, control characters replaced.
+/// A text out of a certificate: cut, and what moves a cursor or turns the reading direction replaced.
 fn cut(text: &str) -> Arc<str> {
-    text.chars()
-        .take(MAX_TEXT_CHARS)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect::<String>()
-        .into()
+    let mut kept = String::new();
+    for c in text.chars().take(MAX_TEXT_CHARS).map(|c| if moves(c) { '\u{fffd}' } else { c }) {
+        if kept.len() + c.len_utf8() > MAX_TEXT_BYTES {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.into()
 }

@@ -1,5 +1,6 @@
 //! Between wire and model, one function a direction and type: what a probe saw here, what is said of it in [`said`]. Absent optional parts are empty strings or zeros on the wire.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -258,12 +259,29 @@ pub fn vantage_from_wire(vantage: &types::Vantage) -> Result<model::Vantage, Wir
         continent: continent_from_wire(vantage.continent),
         region: optional("vantage.region", &vantage.region)?,
         country: optional("vantage.country", &vantage.country)?,
-        city: (!vantage.city.is_empty()).then(|| vantage.city.chars().take(80).collect()),
+        city: city_from_wire(&vantage.city),
         asn: (vantage.asn != 0).then_some(model::Asn(vantage.asn)),
-        isp: optional("vantage.isp", &vantage.isp)?,
+        isp: optional("vantage.isp", &unturned(&vantage.isp))?,
         network: network_from_wire(vantage.network).unwrap_or_default(),
-        families: vantage.families.iter().filter_map(|f| ip_family_from_wire(*f)).collect(),
+        families: families_from_wire(&vantage.families),
     })
+}
+
+/// A city is what an operator declared: cut, and without what moves a cursor.
+fn city_from_wire(city: &str) -> Option<String> {
+    let plain = unturned(city);
+    let shown = plain.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    (!city.is_empty()).then(|| shown.collect())
+}
+
+fn families_from_wire(numbers: &[i32]) -> Vec<model::Family> {
+    let mut families = Vec::new();
+    for family in numbers.iter().filter_map(|number| ip_family_from_wire(*number)) {
+        if !families.contains(&family) {
+            families.push(family);
+        }
+    }
+    families
 }
 
 /// An empty text is nothing; anything else must parse.
@@ -298,12 +316,20 @@ const MAX_TEXT_BYTES: usize = 255;
 /// Most texts in one list.
 const MAX_TEXTS: usize = 16;
 
+/// What turns the reading direction or breaks a line (UAX 9, 3.1) becomes U+FFFD. A stranger may have put it there, a certificate's
+/// subject for one, so it is shown rather than refused.
+fn unturned(text: &str) -> Cow<'_, str> {
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(turns) { text.replace(turns, "\u{fffd}").into() } else { text.into() }
+}
+
 /// A text of bounded length without control characters.
 fn short(field: &'static str, text: &str) -> Result<Arc<str>, WireError> {
+    let text = unturned(text);
     if text.len() > MAX_TEXT_BYTES || text.chars().any(char::is_control) {
         return Err(WireError::invalid(field, "longer than 255 bytes, or with control characters"));
     }
-    Ok(text.into())
+    Ok(text.as_ref().into())
 }
 
 fn texts(field: &'static str, list: &[String]) -> Result<Vec<Arc<str>>, WireError> {
@@ -368,7 +394,13 @@ pub(crate) fn body_to_wire(body: &model::BodyFacts) -> types::BodyFacts {
     }
 }
 
+/// Most bytes of a body that a probe reads.
+const MAX_BODY_BYTES: u32 = 65_536;
+
 pub(crate) fn body_from_wire(body: &types::BodyFacts) -> Result<model::BodyFacts, WireError> {
+    if body.length > MAX_BODY_BYTES {
+        return Err(WireError::invalid("body.length", format_args!("more than {MAX_BODY_BYTES}")));
+    }
     let sha256 = <[u8; 32]>::try_from(body.sha256.as_ref())
         .map_err(|_| WireError::invalid("body.sha256", "needs 32 bytes"))?;
     Ok(model::BodyFacts { length: body.length, sha256, truncated: body.truncated })
@@ -419,6 +451,12 @@ pub(crate) fn tie_breakers_from_wire(ties: &types::TieBreakers) -> Result<model:
 
 /// Reads a detail text: bounded, without control characters; empty is none.
 pub(crate) fn detail_from_wire(detail: &str) -> Result<Option<Arc<str>>, WireError> {
+    if detail.len() > model::MAX_DETAIL_BYTES {
+        return Err(WireError::invalid(
+            "detail",
+            format_args!("longer than {} bytes", model::MAX_DETAIL_BYTES),
+        ));
+    }
     if detail.is_empty() { Ok(None) } else { short("detail", detail).map(Some) }
 }
 

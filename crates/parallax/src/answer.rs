@@ -51,6 +51,11 @@ impl Here {
         let detail = || {
             result.detail.as_ref().map_or_else(|| failure.kind.to_string(), |d| words::plain(d).into_owned())
         };
+        if result.outcome.is_not_applicable() {
+            return Self::NotProbed(
+                "nothing here gets through over UDP, so HTTP/3 cannot be judged.".to_owned(),
+            );
+        }
         match failure.kind {
             FailureKind::Agent(_)
             | FailureKind::Blocked(BlockedFailure::Address)

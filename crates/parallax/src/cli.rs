@@ -148,7 +148,7 @@ pub(crate) struct ProbeSettings {
     /// Only IPv6.
     #[arg(short = '6', long)]
     pub ipv6: bool,
-    /// Only this HTTP version.
+    /// Only this HTTP version; 3 is spoken over QUIC, to https alone.
     #[arg(long, value_name = "VERSION", value_parser = ["1.1", "2", "3"])]
     pub http: Option<String>,
     /// Use this address for a host and port, as curl's --resolve.
@@ -195,14 +195,19 @@ pub(crate) struct CheckOptions {
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Examples:\n  parallax probe https://example.com/\n  parallax probe example.com -6 --http 1.1\n  \
+    parallax probe example.com --http 3            over QUIC, where UDP gets through\n  \
+    parallax probe example.com --every-address     one line for each address of the name\n  \
     parallax probe http://127.0.0.1:8000/ --allow-cidr 127.0.0.0/8 --json"
 )]
 pub(crate) struct ProbeOptions {
     /// A URL, or a host.
     pub url: String,
-    /// One JSON object instead of text.
+    /// One JSON object instead of text; with --every-address one a line.
     #[arg(long)]
     pub json: bool,
+    /// Probe each address of the name instead of one: a line for each, and which family works.
+    #[arg(long)]
+    pub every_address: bool,
     /// How it is made.
     #[command(flatten)]
     pub probe: ProbeSettings,

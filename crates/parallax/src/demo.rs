@@ -35,7 +35,8 @@ fn agent(world: &DemoWorld, agent: &DemoAgent, also: &[IpNet]) -> AgentConfig {
     config.declared = agent.vantage.clone();
     config.probe.allow_cidr = world.allow.iter().chain(also).copied().collect();
     config.probe.connect_to.clone_from(&world.connect_to);
-    config.probe.zones = vec![format!("{}={},{}", world.zone, world.resolver, agent.resolver)];
+    config.probe.zones =
+        vec![format!("{}={},{},{}", world.zone, world.resolver, agent.resolver, world.authority)];
     config.probe.ca_pem = Some(world.ca_pem.clone());
     config.probe.beacons = world.beacons.iter().map(ToString::to_string).collect();
     config

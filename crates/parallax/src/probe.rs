@@ -1,7 +1,9 @@
 //! `parallax probe`: one probe from here, without an aggregator; and the prober that `check` looks from here with.
 
+mod addresses;
 mod facts;
 mod report;
+mod ties;
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -9,7 +11,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use parallax_model::{Family, Protocol, UnixMicros};
+use parallax_model::{Family, MAX_ADDRESSES, ProbeResult, Protocol, UnixMicros};
 use parallax_policy::{ParsedTarget, Policy, Refusal};
 use parallax_probe::{Deadlines, ProbeRequest, Prober, ProberSettings};
 use parallax_runtime::{Clock as _, ExitCode, SystemClock};
@@ -32,18 +34,60 @@ pub(crate) async fn probe(options: ProbeOptions) -> ExitCode {
 
 async fn look(options: &ProbeOptions) -> Result<std::io::Result<ExitCode>, Failed> {
     let settings = settings(&options.probe)?;
-    let protocol = protocol(&options.probe)?;
-    let parsed = parse(&settings.policy, &options.url).map_err(|refusal| refused(&refusal, &options.url))?;
+    let protocol = protocol(&options.probe);
+    let parsed =
+        parse(&settings.policy.current(), &options.url).map_err(|refusal| refused(&refusal, &options.url))?;
     let request =
         ProbeRequest { family: family(&options.probe), protocol, ..ProbeRequest::new(parsed.target) };
     let now = now();
-    let result = prober(settings)?.probe(&request, now).await;
+    let prober = prober(settings)?;
+    if options.every_address {
+        return Ok(every_address(&prober, &request, options.json).await);
+    }
+    let mut result = prober.probe(&request, now).await;
+    prober.settle_udp(&mut result, now).await;
+    ask_other_family(&prober, &request, &mut result).await;
     Ok(if options.json {
         let facts = ProbeFacts::new(&result, now);
         serde_json::to_string(&facts).map_err(Into::into).and_then(term::line).map(|()| ExitCode::Ok)
     } else {
         report::write(&result, now).map(|()| ExitCode::Ok)
     })
+}
+
+/// When no family was asked for and one of them failed: whether the other works.
+async fn ask_other_family(prober: &Prober, request: &ProbeRequest, result: &mut ProbeResult) {
+    let (None, Some(kind), Some(used)) = (request.family, result.outcome.kind(), result.family) else {
+        return;
+    };
+    let other = match used {
+        Family::V4 => Family::V6,
+        Family::V6 => Family::V4,
+    };
+    let has_other =
+        result.redirects.is_empty() && result.dns.addresses.iter().any(|ip| Family::of(*ip) == other);
+    if !has_other || kind.is_agent() || result.outcome.is_not_applicable() {
+        return;
+    }
+    let request = ProbeRequest { family: Some(other), ..request.clone() };
+    let works = prober.probe(&request, now()).await.outcome.is_ok();
+    result.tie_breakers.other_family_ok = Some(works);
+}
+
+/// Each address with a probe of its own.
+async fn every_address(prober: &Prober, request: &ProbeRequest, json: bool) -> std::io::Result<ExitCode> {
+    let now = now();
+    let mut results = prober.probe_each_address(request, now, MAX_ADDRESSES).await;
+    for result in &mut results {
+        prober.settle_udp(result, now).await;
+    }
+    if !json {
+        return addresses::write(&results).map(|()| ExitCode::Ok);
+    }
+    for result in &results {
+        term::line(serde_json::to_string(&ProbeFacts::new(result, now))?)?;
+    }
+    Ok(ExitCode::Ok)
 }
 
 /// The wall clock's time.
@@ -90,17 +134,13 @@ pub(crate) const fn family(options: &ProbeSettings) -> Option<Family> {
     }
 }
 
-/// The HTTP version that was asked for; HTTP/3 is refused, for the prober does not speak it.
-pub(crate) fn protocol(options: &ProbeSettings) -> Result<Option<Protocol>, Failed> {
-    match options.http.as_deref() {
-        None => Ok(None),
-        Some("1.1") => Ok(Some(Protocol::H1)),
-        Some("2") => Ok(Some(Protocol::H2)),
-        Some(_) => {
-            let sentence = "HTTP/3 cannot be probed with this version; try --http 2 or --http 1.1";
-            Err(Failed::new(sentence, ExitCode::Unavailable))
-        }
-    }
+/// The HTTP version that was asked for.
+pub(crate) fn protocol(options: &ProbeSettings) -> Option<Protocol> {
+    options.http.as_deref().map(|version| match version {
+        "1.1" => Protocol::H1,
+        "2" => Protocol::H2,
+        _ => Protocol::H3,
+    })
 }
 
 /// The settings of a prober from the command line.

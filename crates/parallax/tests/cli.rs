@@ -388,9 +388,10 @@ fn what_policy_forbids_is_refused_with_the_way_out() {
     let output = run(&["probe", "http://127.0.0.1:9/"], b"");
     assert_eq!((code(&output), out(&output)), (65, ""));
     assert!(err(&output).contains("--allow-cidr 127.0.0.1/32 lifts this"), "{}", err(&output));
-    let output = run(&["probe", "https://example.com/", "--http", "3"], b"");
-    assert_eq!(code(&output), 69);
-    assert!(err(&output).contains("HTTP/3"), "{}", err(&output));
+    let output = run(&["probe", "http://127.0.0.1:9/", "--http", "3", "--allow-cidr", "127.0.0.0/8"], b"");
+    assert_eq!(code(&output), 0);
+    assert!(out(&output).starts_with("○ Not probed: agent-policy"), "{}", out(&output));
+    assert!(out(&output).contains("HTTP/3 is spoken over https alone"), "{}", out(&output));
     let output = run(&["probe", "https://example.com/", "--ca", "/nowhere.pem"], b"");
     assert_eq!(code(&output), 78);
 }

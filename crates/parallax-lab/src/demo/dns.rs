@@ -2,7 +2,7 @@
 //!
 //! A question with the RD bit is answered as the asker's resolver would: the CDN's name by place, the moved bank's name
 //! with the old address where the provider's resolver still keeps it. A question without RD is answered by the zone
-//! itself, with the AA bit and today's addresses.
+//! itself, with the AA bit and today's addresses, of the CDN's the one for the asker's place.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -89,13 +89,13 @@ impl Zone {
         let recursive = request.metadata.recursion_desired;
         reply.metadata.authoritative = !recursive;
         reply.metadata.recursion_available = true;
-        self.fill(&mut reply, query, recursive.then_some(asker), elapsed);
+        self.fill(&mut reply, query, Asker { ip: asker, recursive }, elapsed);
         reply
     }
 
-    fn fill(&self, reply: &mut Message, query: &Query, asker: Option<IpAddr>, elapsed: Duration) {
+    fn fill(&self, reply: &mut Message, query: &Query, asker: Asker, elapsed: Duration) {
         let name = query.name().clone();
-        let stale = asker.is_some_and(|asker| PLANS.iter().any(|plan| plan.stale_address(asker).is_some()));
+        let stale = asker.recursive && PLANS.iter().any(|plan| plan.stale_address(asker.ip).is_some());
         let label = if name == self.origin { Some(String::new()) } else { self.label(&name) };
         let server = label.as_deref() == Some("ns");
         let plan = PLANS.iter().find(|plan| Some(plan.name) == label.as_deref());
@@ -149,21 +149,26 @@ impl Zone {
     }
 }
 
-/// The address an asker's resolver knows, and how long it may keep it; nobody's resolver is the zone itself.
-fn address(plan: &Plan, asker: Option<IpAddr>, elapsed: Duration) -> (Ipv4Addr, u32) {
-    match asker {
-        Some(asker) => match plan.stale_address(asker) {
-            Some(old) => (old, stale_ttl_left(elapsed)),
-            None => (plan.address(asker), TTL_S),
-        },
-        None => (plan.address(IpAddr::V4(Ipv4Addr::LOCALHOST)), TTL_S),
+/// Who asks: a resolver in the name of an address, or that address itself.
+#[derive(Debug, Clone, Copy)]
+struct Asker {
+    ip: IpAddr,
+    recursive: bool,
+}
+
+/// The address an asker's resolver knows, and how long it may keep it; the zone itself knows no old ones.
+fn address(plan: &Plan, asker: Asker, elapsed: Duration) -> (Ipv4Addr, u32) {
+    match plan.stale_address(asker.ip).filter(|_| asker.recursive) {
+        Some(old) => (old, stale_ttl_left(elapsed)),
+        None => (plan.address(asker.ip), TTL_S),
     }
 }
 
-/// Seconds left of the old answer, `elapsed` after the start: from [`STALE_TTL_S`] down to 1, then over again.
+/// Seconds left of the old answer, `elapsed` after the start: from [`STALE_TTL_S`] down, and over again before it could be an
+/// answer of today's zone by its age.
 pub(super) fn stale_ttl_left(elapsed: Duration) -> u32 {
-    let gone =
-        u32::try_from(elapsed.as_secs() % u64::from(STALE_TTL_S)).expect("a remainder of a u32 is one");
+    let cycle = u64::from(STALE_TTL_S - TTL_S);
+    let gone = u32::try_from(elapsed.as_secs() % cycle).expect("a remainder of a u32 is one");
     STALE_TTL_S - gone
 }
 

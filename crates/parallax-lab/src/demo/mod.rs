@@ -53,6 +53,8 @@ impl Default for DemoOptions {
 pub struct DemoWorld {
     /// The lab's DNS server for the zone, over UDP and TCP. What it answers depends on the asker's source address.
     pub resolver: SocketAddr,
+    /// The zone's own server: the same one, for questions without recursion. It always knows the addresses of today.
+    pub authority: SocketAddr,
     /// The zone it answers for; it refuses every other name. `gone` in it does not exist.
     pub zone: Host,
     /// The extra root certificate (PEM) under which the sites' certificates stand.
@@ -209,6 +211,7 @@ async fn bind_resolver() -> Result<(UdpSocket, TcpListener, SocketAddr), LabErro
 fn world(resolver: SocketAddr, ca_pem: &str, connect_to: Vec<String>) -> DemoWorld {
     DemoWorld {
         resolver,
+        authority: resolver,
         zone: ZONE.parse().expect("the zone is a host"),
         ca_pem: ca_pem.to_owned(),
         allow: vec![IpNet::V4(NETWORK)],

@@ -32,7 +32,9 @@ async fn a_failure_with_working_beacons_is_the_targets() {
     assert_eq!(result.outcome.to_string(), "http-502");
     assert_eq!((result.retry, result.beacon), (Some(RetryOutcome::Fail), BeaconState::Ok));
     assert_eq!(party(&result), Some(Party::Target));
-    assert_eq!((site.accepted(), beacon.accepted()), (2, 2));
+    // The second request of the site is the retry's, the third asks for a path that needs no application.
+    assert_eq!((site.accepted(), beacon.accepted()), (3, 2));
+    assert_eq!(result.tie_breakers.static_ok, Some(false));
 }
 
 #[tokio::test]
@@ -99,4 +101,99 @@ async fn a_lookup_that_fails_is_the_resolvers_only_while_the_line_works() {
         ProberSettings { resolver, beacons: vec![target(&format!("http://{NAME}/"))], ..settings() };
     let result = with_care(by_name, site).await;
     assert_eq!((result.beacon, party(&result)), (BeaconState::Failed, Some(Party::Agent)));
+}
+
+#[test]
+fn a_beacon_is_believed_only_when_it_answers_as_it_is_known_to() {
+    let success = parallax_model::BodyFacts { length: 8, sha256: SUCCESS_TXT, truncated: false };
+    let page = parallax_model::BodyFacts { sha256: [7; 32], ..success };
+    let beacon = |url: &str, status, body: Option<&parallax_model::BodyFacts>, led: Option<&str>| {
+        let to = led.map(target);
+        let redirects =
+            to.map(|to| parallax_model::Redirect { status: StatusCode::new(302).expect("in range"), to });
+        let result = ProbeResult {
+            status: StatusCode::new(status).ok(),
+            body: body.cloned(),
+            redirects: redirects.into_iter().collect(),
+            ..ProbeResult::new(target(url), NOW, Outcome::Ok)
+        };
+        is_beacons_answer(&target(url), &result)
+    };
+    let (no_content, text) = ("http://c.example.com/generate_204", "http://d.example.com/success.txt");
+    assert!(beacon(no_content, 204, None, None));
+    assert!(!beacon(no_content, 200, Some(&page), None), "a login page");
+    assert!(
+        !beacon(no_content, 204, None, Some("http://portal.example.net/login")),
+        "a login page elsewhere"
+    );
+    assert!(beacon(text, 200, Some(&success), None));
+    assert!(!beacon(text, 200, Some(&page), None), "a login page");
+    assert!(beacon("http://e.example.com/", 200, Some(&page), None));
+    assert!(beacon("http://e.example.com/", 200, None, Some("https://e.example.com/")));
+    assert_eq!(ring::digest::digest(&ring::digest::SHA256, b"success\n").as_ref(), SUCCESS_TXT);
+}
+
+#[tokio::test]
+async fn a_login_page_on_the_way_is_no_working_line() {
+    const LOGIN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nlogin!";
+    let (site, portal) = (Site::answering(BAD).await, Site::answering(LOGIN).await);
+    let beacon = target(&format!("{}generate_204", portal.target()));
+    let result = with_care(ProberSettings { beacons: vec![beacon], ..settings() }, site.target()).await;
+    assert_eq!((result.beacon, party(&result)), (BeaconState::Failed, Some(Party::Agent)));
+}
+
+#[tokio::test]
+async fn when_most_sites_fail_at_once_the_line_is_suspected() {
+    let (good, beacon) = (Site::answering(OK).await, Site::answering(OK).await);
+    let rules = (0..5).map(|n| format!("site{n}.example{n}.com:80:127.0.0.1").parse().expect("a rule"));
+    let port = good.addr.port();
+    let to = format!("site0.example0.com:80:127.0.0.1:{port}").parse().expect("a rule");
+    let settings = ProberSettings {
+        resolve: rules.collect(),
+        connect_to: vec![to, ":80:127.0.0.77:9".parse().expect("a rule")],
+        beacons: vec![beacon.target()],
+        ..settings()
+    };
+    let prober = prober(settings);
+    let mut parties = Vec::new();
+    for n in 0..5 {
+        let request = ProbeRequest::new(target(&format!("http://site{n}.example{n}.com/")));
+        let result = prober.probe_with_care(&request, NOW, Duration::ZERO).await;
+        parties.push((result.outcome.to_string(), party(&result), result.beacon));
+    }
+    let refused = |party, beacon| ("connect-refused".to_owned(), Some(party), beacon);
+    assert_eq!(parties[0], ("ok".to_owned(), None, BeaconState::Untested));
+    assert_eq!(parties[3], refused(Party::Target, BeaconState::Ok), "three of four are too few to tell");
+    assert_eq!(parties[4], refused(Party::Agent, BeaconState::Failed), "four of five are not");
+}
+
+#[test]
+fn a_status_over_tls_was_not_written_by_the_line() {
+    let failed = |url: &str, kind: &str| {
+        let failure = Failure { kind: kind.parse().expect(kind), party: Party::Unknown };
+        may_be_the_line(&ProbeResult::new(target(url), NOW, Outcome::Failed(failure)))
+    };
+    for (url, kind, expected) in [
+        ("https://a.example.com/", "http-502", false),
+        ("http://a.example.com/", "http-502", true),
+        ("https://a.example.com/", "connect-timeout", true),
+        ("https://a.example.com/", "dns-nxdomain", true),
+        ("https://a.example.com/", "blocked-challenge", false),
+        ("https://a.example.com/", "agent-overloaded", false),
+    ] {
+        assert_eq!(failed(url, kind), expected, "{kind} of {url}");
+    }
+}
+
+#[test]
+fn a_probe_that_was_led_to_a_filter_did_not_see_the_site() {
+    let seen = |address: &str, resolver: Option<&str>| {
+        let dns = parallax_model::DnsFacts { resolver: resolver.map(Into::into), ..Default::default() };
+        let address = Some(address.parse().expect("an address"));
+        let result = ProbeResult::new(target("https://a.example.com/"), NOW, Outcome::Ok);
+        filter_met(&ProbeResult { address, dns, ..result })
+    };
+    assert_eq!(seen("195.175.254.2", Some("isp")), Some("Turkey's providers"));
+    assert_eq!(seen("195.175.254.2", None), None, "nobody was led there by a resolver");
+    assert_eq!(seen("192.0.2.1", Some("isp")), None);
 }

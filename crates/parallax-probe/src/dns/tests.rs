@@ -1,3 +1,5 @@
+use parallax_model::Party;
+
 use super::fake::{Server, ZONE};
 use super::*;
 use crate::settings::Deadlines;
@@ -10,6 +12,10 @@ fn names(server: &Server) -> Names {
 
 fn host(label: &str) -> Host {
     format!("{label}.{ZONE}").parse().expect("a host")
+}
+
+fn question(host: &Host, resolver: ResolverChoice, https: bool) -> Question<'_> {
+    Question { host, family: Some(Family::V4), resolver, https }
 }
 
 #[tokio::test]
@@ -29,6 +35,8 @@ async fn answers_are_read_whole() {
     assert_eq!(alias.ttl_left_s, Some(20));
     let half = names.ask(&host("onlyv4"), None).await.expect("the other family is not waited for");
     assert_eq!(half.addresses, [v4]);
+    let large = names.ask(&host("large"), Some(Family::V4)).await.expect("over TCP");
+    assert_eq!(large.addresses, [v4]);
 }
 
 #[tokio::test]
@@ -42,6 +50,8 @@ async fn failures_are_told_apart() {
         ("refused", "dns-refused", Party::Resolver),
         ("silent", "dns-timeout", Party::Resolver),
         ("ring", "dns-loop", Party::Target),
+        ("chain1", "dns-loop", Party::Target),
+        ("all-at-once", "dns-loop", Party::Target),
     ] {
         let failure = names.ask(&host(label), None).await.expect_err(label).failure;
         assert_eq!((failure.kind.to_string().as_str(), failure.party), (expected, party), "{label}");
@@ -49,12 +59,68 @@ async fn failures_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_resolver_that_is_not_there_refused_and_did_not_time_out() {
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let addrs = vec![socket.local_addr().expect("an address")];
+    drop(socket);
+    let resolver = ResolverSetting::Servers { name: "gone".into(), addrs };
+    let names = Names::new(&ProberSettings { resolver, ..settings() }).expect("resolvers");
+    let failed = names.ask(&host("both"), None).await.expect_err("nobody listens");
+    assert_eq!(failed.failure.kind.to_string(), "dns-refused", "{failed:?}");
+}
+
+#[tokio::test]
 async fn names_of_a_zone_are_asked_there() {
     let server = Server::new().await;
-    let zone = ZoneResolver { zone: ZONE.parse().expect("a zone"), addr: server.addr, name: None };
-    let names = Names::new(&ProberSettings { zones: vec![zone], ..settings() }).expect("resolvers");
+    let names = Names::new(&ProberSettings { zones: vec![server.zone()], ..settings() }).expect("resolvers");
     let facts = names.ask(&host("both"), Some(Family::V4)).await.expect("addresses");
-    assert_eq!((facts.addresses.len(), facts.resolver.as_deref()), (1, Some("isp")));
+    assert_eq!((facts.addresses.len(), facts.resolver.as_deref()), (1, Some("fake")));
+}
+
+#[tokio::test]
+async fn a_public_resolver_is_asked_by_name_and_for_no_name_of_a_zone() {
+    let (own, public) = (Server::new().await, Server::new().await);
+    let by_name =
+        ProberSettings { resolver: own.setting(), public_resolvers: vec![public.public()], ..settings() };
+    let names = Names::new(&by_name).expect("resolvers");
+    let both = host("both");
+    let quad9 = ResolverChoice::Public(PublicResolver::Quad9);
+    let answer = names.look_up(&question(&both, quad9, false)).await.expect("addresses");
+    assert_eq!(answer.facts.resolver.as_deref(), Some("quad9"));
+    assert_eq!((own.asked().len(), public.asked().len()), (0, 1));
+    let google = ResolverChoice::Public(PublicResolver::Google);
+    let unknown = names.look_up(&question(&both, google, false)).await.expect_err("not listed");
+    assert_eq!(unknown.failure.kind.to_string(), "dns-refused");
+    assert_eq!(names.second_opinion(&both), Some(PublicResolver::Quad9));
+    let names = Names::new(&ProberSettings { zones: vec![own.zone()], ..by_name }).expect("resolvers");
+    names.look_up(&question(&both, quad9, false)).await.expect("addresses");
+    assert_eq!((own.asked().len(), public.asked().len()), (1, 1));
+    assert_eq!(names.second_opinion(&both), None);
+}
+
+#[tokio::test]
+async fn an_https_record_is_read_beside_the_addresses_and_not_waited_for() {
+    let server = Server::new().await;
+    let names = names(&server);
+    for (label, asked, expected) in [("h3", true, true), ("h3", false, false), ("h3silent", true, false)] {
+        let host = host(label);
+        let answer = names.look_up(&question(&host, ResolverChoice::Own, asked)).await.expect(label);
+        assert_eq!((answer.h3, answer.facts.addresses.len()), (expected, 1), "{label}, asked: {asked}");
+        // The hint of the record is nobody's address.
+        assert_eq!(answer.facts.addresses, [IpAddr::from([127, 0, 0, 1])], "{label}");
+    }
+    let silent = host("h3silent");
+    let began = Instant::now();
+    let answer = names.look_up(&question(&silent, ResolverChoice::Own, true)).await.expect("addresses");
+    let all = began.elapsed();
+    let waited = all.saturating_sub(Duration::from_micros(answer.took.0.into()));
+    assert!(
+        waited >= HTTPS_WAIT / 2 && all >= HTTPS_WAIT,
+        "the wait is not the addresses': {all:?}, {waited:?}"
+    );
+    let missing = host("nowhere");
+    let failed = names.look_up(&question(&missing, ResolverChoice::Own, true)).await.expect_err("no name");
+    assert_eq!(failed.failure.kind.to_string(), "dns-nxdomain");
 }
 
 #[test]

@@ -53,22 +53,21 @@ impl fmt::Display for ResponseCause {
 }
 
 /// The cause a mark names, else what the status alone makes likely.
-pub(super) fn of(status: Option<u16>, marked: Option<ResponseCause>, page: &str) -> ResponseCause {
+pub(super) fn of(status: Option<u16>, marked: Option<ResponseCause>) -> ResponseCause {
     use ResponseCause as C;
     if let Some(cause) = marked {
         return cause;
     }
     match status {
-        Some(400 | 405 | 408 | 411..=417 | 425 | 431 | 499 | 505) => C::Client,
+        Some(400 | 405 | 408 | 411..=417 | 425 | 431 | 494 | 499 | 505) => C::Client,
         Some(401 | 407) => C::Auth,
-        Some(403 | 406 | 429 | 451) => C::Firewall,
-        Some(404 | 410 | 421) => C::Misconfigured,
+        Some(403 | 406 | 418 | 429 | 444 | 451 | 493 | 999) => C::Firewall,
+        Some(404 | 410 | 421 | 497) => C::Misconfigured,
         Some(495 | 496 | 525 | 526) => C::Tls,
         Some(500 | 501) => C::App,
-        Some(502 | 504 | 520..=524) => C::Network,
+        Some(502 | 504 | 520..=524 | 530) => C::Network,
         // A maintenance page is a decision, and so is shedding load; both are "not now".
-        Some(503) => C::Overload,
-        Some(_) if page.contains("maintenance") => C::Overload,
+        Some(503 | 509 | 529) => C::Overload,
         _ => C::Unknown,
     }
 }

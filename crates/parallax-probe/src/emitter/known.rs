@@ -11,12 +11,27 @@ use super::ResponseCause;
 use super::glob;
 
 /// The files, in the order in which the first of equally heavy marks wins.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 8] = [
     ("edges.toml", include_str!("../../fingerprints/edges.toml")),
     ("gateways.toml", include_str!("../../fingerprints/gateways.toml")),
+    ("firewalls.toml", include_str!("../../fingerprints/firewalls.toml")),
+    ("platforms.toml", include_str!("../../fingerprints/platforms.toml")),
     ("origins.toml", include_str!("../../fingerprints/origins.toml")),
     ("middleboxes.toml", include_str!("../../fingerprints/middleboxes.toml")),
+    ("blockpages.toml", include_str!("../../fingerprints/blockpages.toml")),
+    ("regulators.toml", include_str!("../../fingerprints/regulators.toml")),
 ];
+
+/// What a mark weighs that looks at the page, or at where the answer leads, unless it says so itself.
+const PAGE_WEIGHT: u8 = 95;
+/// What a mark weighs that looks at headers alone.
+pub(super) const HEADER_WEIGHT: u8 = 85;
+/// What a mark weighs that looks at nothing but `Server`: what many set on whatever they pass on.
+const SERVER_WEIGHT: u8 = 60;
+/// What a trace weighs on a refusal: more than a `Server` header that many send, less than any page.
+const TRACE_WEIGHT: u8 = 65;
+/// Statuses that refuse rather than fail.
+const REFUSALS: [u16; 9] = [403, 405, 406, 418, 429, 444, 451, 493, 999];
 
 /// Every known emitter.
 pub(super) fn all() -> &'static [Fingerprint] {
@@ -25,7 +40,7 @@ pub(super) fn all() -> &'static [Fingerprint] {
             let file: File = toml::from_str(text).unwrap_or_else(|e| unreadable(name, &e));
             file.emitter
         };
-        FILES.iter().flat_map(read).collect()
+        FILES.iter().flat_map(read).map(Fingerprint::settled).collect()
     });
     &ALL
 }
@@ -44,7 +59,7 @@ struct File {
 /// Where an emitter stands. A `proxy` stands before the origin when it speaks for one (502, 503, 504), and is it otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Place {
+pub(super) enum Place {
     Edge,
     Gateway,
     Origin,
@@ -53,13 +68,26 @@ enum Place {
     Unknown,
 }
 
+impl Place {
+    pub(super) fn layer(self, status: Option<u16>) -> Layer {
+        match self {
+            Self::Edge => Layer::Edge,
+            Self::Gateway => Layer::Gateway,
+            Self::Middlebox => Layer::Middlebox,
+            Self::Unknown => Layer::Unknown,
+            Self::Proxy if matches!(status, Some(502..=504)) => Layer::Gateway,
+            Self::Origin | Self::Proxy => Layer::Origin,
+        }
+    }
+}
+
 /// One known emitter.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fingerprint {
     /// What results call it.
     pub(super) name: String,
-    layer: Place,
+    pub(super) layer: Place,
     /// Where the marks are documented.
     #[cfg_attr(not(test), expect(dead_code, reason = "for whoever edits the files, and for the tests"))]
     pub(super) source: String,
@@ -67,12 +95,20 @@ pub(super) struct Fingerprint {
     #[serde(default)]
     proxy_status: Vec<String>,
     pop: Option<PopRule>,
+    /// Why it writes what it writes, unless a mark says otherwise.
+    pub(super) cause: Option<ResponseCause>,
+    /// Whether it is there to refuse: what it writes with a status of 400 or more keeps people out.
+    #[serde(default)]
+    pub(super) refuses: bool,
     /// Each shows that it wrote the answer.
     #[serde(default)]
-    mark: Vec<Mark>,
+    pub(super) mark: Vec<Mark>,
     /// Each shows only that the answer went through it.
     #[serde(default)]
-    pass: Vec<Mark>,
+    pub(super) pass: Vec<Mark>,
+    /// Headers it leaves on whatever goes through it. A refusal that nobody else claims is its own.
+    #[serde(default)]
+    trace: Vec<BTreeMap<String, String>>,
     /// Answers it wrote, for the tests.
     #[cfg_attr(not(test), expect(dead_code, reason = "the tests run them"))]
     #[serde(default)]
@@ -91,29 +127,40 @@ struct PopRule {
 }
 
 /// What an answer must have, all of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Mark {
+pub(super) struct Mark {
     /// How much it shows, 1 to 100.
     #[serde(default)]
-    weight: u8,
+    pub(super) weight: u8,
     /// One of these statuses.
     #[serde(default)]
-    status: Vec<u16>,
+    pub(super) status: Vec<u16>,
     /// Patterns for values of headers; any line of a header may fit.
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, String>,
     /// Headers that must be missing.
     #[serde(default)]
-    without: Vec<String>,
-    /// Pieces of the page, lower case.
+    pub(super) without: Vec<String>,
+    /// Pieces of the page, each anywhere; `*` within a piece stands for a short stretch of anything.
     #[serde(default)]
-    body: Vec<String>,
-    /// The whole page, white space around it left out, lower case.
-    body_is: Option<String>,
-    layer: Option<Place>,
-    cause: Option<ResponseCause>,
-    kind: Option<BlockedFailure>,
+    pub(super) body: Vec<String>,
+    /// The whole page; white space counts as one.
+    pub(super) body_is: Option<String>,
+    /// A regular expression that fits somewhere in the searched part of the page. Only tried where `body` is found.
+    pub(super) shape: Option<String>,
+    /// Regular expressions for where the answer leads: `Location`, or the refresh or frame that is all there is of a page.
+    #[serde(default)]
+    pub(super) leads: Vec<String>,
+    /// Regular expressions of which none may fit where the answer leads.
+    #[serde(default)]
+    pub(super) leads_not: Vec<String>,
+    /// Counts only on a page that is not an article, a shop or an application: words alone could be about someone else.
+    #[serde(default)]
+    pub(super) plain: bool,
+    pub(super) layer: Option<Place>,
+    pub(super) cause: Option<ResponseCause>,
+    pub(super) kind: Option<BlockedFailure>,
 }
 
 /// An answer with what must be found in it.
@@ -128,7 +175,8 @@ pub(super) struct Sample {
     pub(super) body: String,
     /// The writer, when it is another.
     pub(super) emitter: Option<String>,
-    pub(super) layer: Layer,
+    /// Where the writer stands, when it is not where such emitters usually do.
+    pub(super) layer: Option<Layer>,
     pub(super) pop: Option<String>,
     #[serde(default)]
     pub(super) via: Vec<String>,
@@ -136,74 +184,42 @@ pub(super) struct Sample {
     pub(super) kind: Option<String>,
 }
 
-/// An answer as marks look at it.
-pub(super) struct Answer<'a> {
-    pub(super) status: Option<u16>,
-    pub(super) headers: &'a HeaderMap,
-    /// Lower case.
-    pub(super) page: &'a str,
-}
-
-/// What fits of one emitter.
-pub(super) struct Fit<'a> {
-    /// The heaviest mark's; 0 when the answer only went through.
-    pub(super) weight: u8,
-    pub(super) cause: Option<ResponseCause>,
-    pub(super) kind: Option<BlockedFailure>,
-    /// Whether the answer went through it.
-    pub(super) passed: bool,
-    pub(super) shown: Vec<String>,
-    heaviest: Option<&'a Mark>,
-}
-
-impl Fit<'_> {
-    /// Where it stands, as the heaviest mark says, else as it usually does.
-    pub(super) fn layer(&self, known: &Fingerprint, status: Option<u16>) -> Layer {
-        self.heaviest.and_then(|mark| mark.layer).unwrap_or(known.layer).layer(status)
-    }
-}
-
-impl Place {
-    fn layer(self, status: Option<u16>) -> Layer {
-        match self {
-            Self::Edge => Layer::Edge,
-            Self::Gateway => Layer::Gateway,
-            Self::Middlebox => Layer::Middlebox,
-            Self::Unknown => Layer::Unknown,
-            Self::Proxy if matches!(status, Some(502..=504)) => Layer::Gateway,
-            Self::Origin | Self::Proxy => Layer::Origin,
-        }
-    }
-}
-
 impl Fingerprint {
-    /// What of it is in an answer; `None` when nothing is.
-    pub(super) fn fit(&self, answer: &Answer<'_>) -> Option<Fit<'_>> {
-        let mut marks: Vec<&Mark> = self.mark.iter().filter(|mark| mark.fits(answer)).collect();
-        let passed = self.pass.iter().any(|mark| mark.fits(answer));
-        if marks.is_empty() && !passed {
-            return None;
+    /// Fills in what the files leave out, so that nobody after this has to know it.
+    fn settled(mut self) -> Self {
+        for headers in std::mem::take(&mut self.trace) {
+            let status = REFUSALS.to_vec();
+            self.mark.push(Mark {
+                weight: TRACE_WEIGHT,
+                status,
+                headers: headers.clone(),
+                ..Mark::default()
+            });
+            self.pass.push(Mark { headers, ..Mark::default() });
         }
-        marks.sort_by_key(|mark| std::cmp::Reverse(mark.weight));
-        let heaviest = marks.first().copied();
-        Some(Fit {
-            weight: heaviest.map_or(0, |mark| mark.weight),
-            cause: marks.iter().find_map(|mark| mark.cause),
-            kind: marks.iter().find_map(|mark| mark.kind),
-            passed,
-            shown: marks.iter().map(|mark| mark.shown()).collect(),
-            heaviest,
-        })
+        for mark in &mut self.mark {
+            if mark.weight == 0 {
+                mark.weight = match () {
+                    () if mark.reads_page() => PAGE_WEIGHT,
+                    () if mark.is_server_alone() => SERVER_WEIGHT,
+                    () => HEADER_WEIGHT,
+                };
+            }
+        }
+        // A `Server` that a hop writes on whatever passes is a trace of it when the page is another's.
+        let Self { mark, pass, .. } = &mut self;
+        pass.extend(mark.iter().filter(|mark| mark.is_server_alone() && mark.status.is_empty()).map(
+            |mark| {
+                let (headers, without) = (mark.headers.clone(), mark.without.clone());
+                Mark { headers, without, ..Mark::default() }
+            },
+        ));
+        self
     }
 
     /// Whether a hop of this name in `Proxy-Status` is this emitter.
     pub(super) fn calls_itself(&self, name: &str) -> bool {
-        self.name == name || self.proxy_status.iter().any(|pattern| glob::fits(pattern, name))
-    }
-
-    /// Where it stands when only its name is known.
-    pub(super) fn plain_layer(&self, status: Option<u16>) -> Layer {
-        self.layer.layer(status)
+        self.name == name || self.proxy_status.iter().any(|pattern| glob::fits(pattern, name.as_bytes()))
     }
 
     /// The point of presence the answer names.
@@ -216,14 +232,6 @@ impl Fingerprint {
         };
         let text = rule.length.map_or(Some(text), |length| text.get(..length))?;
         text.trim().parse().ok()
-    }
-
-    /// Whether every mark weighs 1 to 100 and looks at something.
-    #[cfg(test)]
-    pub(super) fn is_sound(&self) -> bool {
-        let looks = |mark: &Mark| !mark.headers.is_empty() || !mark.body.is_empty() || mark.body_is.is_some();
-        self.mark.iter().all(|mark| (1..=100).contains(&mark.weight) && looks(mark))
-            && self.pass.iter().all(looks)
     }
 
     /// How far from the visitor such emitters stand.
@@ -239,27 +247,27 @@ impl Fingerprint {
 }
 
 impl Mark {
-    fn fits(&self, answer: &Answer<'_>) -> bool {
-        let status_fits =
-            self.status.is_empty() || answer.status.is_some_and(|status| self.status.contains(&status));
-        status_fits
-            && self.headers.iter().all(|(name, pattern)| has(answer.headers, name, pattern))
-            && !self.without.iter().any(|name| answer.headers.contains_key(name))
-            && self.body.iter().all(|piece| glob::holds(piece, answer.page))
-            && self.body_is.as_deref().is_none_or(|page| answer.page.trim() == page)
+    /// Whether it looks at nothing but `Server`.
+    fn is_server_alone(&self) -> bool {
+        !self.reads_page() && self.headers.len() == 1 && self.headers.contains_key("server")
+    }
+
+    /// Whether it looks at what only the writer of the page can have put there.
+    pub(super) fn reads_page(&self) -> bool {
+        !self.body.is_empty() || self.body_is.is_some() || !self.leads.is_empty()
+    }
+
+    /// Whether it looks at anything.
+    #[cfg(test)]
+    pub(super) fn looks(&self) -> bool {
+        self.reads_page() || !self.headers.is_empty()
     }
 
     /// What the mark looked at, for people to read.
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         let headers = self.headers.iter().map(|(name, pattern)| format!("{name}: {pattern}"));
         let pieces = self.body.iter().chain(&self.body_is).map(|piece| format!("page has {piece:?}"));
-        headers.chain(pieces).collect::<Vec<_>>().join("; ")
+        let leads = self.leads.iter().take(1).map(|_| "it leads to a known address of this kind".to_owned());
+        headers.chain(pieces).chain(leads).collect::<Vec<_>>().join("; ")
     }
-}
-
-fn has(headers: &HeaderMap, name: &str, pattern: &str) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        pattern == "*" || glob::fits(pattern, value.trim().to_ascii_lowercase().as_str())
-    })
 }

@@ -6,6 +6,8 @@ use http::HeaderMap;
 
 /// Most hops that are read.
 const MAX_HOPS: usize = 16;
+/// Longest name of a hop, and what is kept of an error's name, in bytes: both are ASCII.
+const MAX_WORD_BYTES: usize = 64;
 
 /// One hop's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +27,14 @@ pub(super) fn read(headers: &HeaderMap) -> Vec<Stated> {
 fn hop(text: &str) -> Option<Stated> {
     let parts = split(text, ';');
     let name = unquoted(parts.first()?);
-    if name.is_empty() || name.len() > 64 {
+    if name.is_empty() || name.len() > MAX_WORD_BYTES {
         return None;
     }
     let error = parts.iter().skip(1).find_map(|part| {
         let (key, value) = part.split_once('=')?;
-        key.trim().eq_ignore_ascii_case("error").then(|| unquoted(value))
+        key.trim()
+            .eq_ignore_ascii_case("error")
+            .then(|| unquoted(value).chars().take(MAX_WORD_BYTES).collect())
     });
     Some(Stated { name, error })
 }

@@ -68,9 +68,6 @@ async fn alpn_chooses_http_2_and_a_wish_for_http_1_is_kept() {
         assert_eq!(tls.names.iter().map(|n| &**n).collect::<Vec<_>>(), [NAME]);
         assert_eq!(tls.not_after.as_secs(), 3_786_912_000);
     }
-    let request =
-        ProbeRequest { protocol: Some(Protocol::H3), ..ProbeRequest::new(site.named(Scheme::Https)) };
-    assert_eq!(kind(&prober.probe(&request, NOW).await), "agent-policy");
 }
 
 #[tokio::test]
@@ -87,6 +84,17 @@ async fn a_gateways_502_is_told_with_its_writer() {
     assert_eq!(result.retry_after_s, Some(30));
     let emitter = result.emitter.expect("an emitter");
     assert_eq!((&*emitter.name, emitter.layer), ("nginx", parallax_model::Layer::Gateway));
+}
+
+#[tokio::test]
+async fn a_date_to_come_back_at_counts_from_now() {
+    // The tests begin at 22:13:20.
+    let site = Site::answering(
+        "HTTP/1.1 503 X\r\nretry-after: Tue, 14 Nov 2023 22:14:00 GMT\r\ncontent-length: 0\r\n\r\n",
+    )
+    .await;
+    let result = probe(settings(), site.target()).await;
+    assert_eq!((kind(&result).as_str(), result.retry_after_s), ("http-503", Some(40)));
 }
 
 #[tokio::test]
@@ -224,7 +232,7 @@ async fn when_one_address_fails_the_next_is_tried_and_the_detail_says_so() {
     assert_eq!(result.address, Some(site.addr.ip()));
     assert_eq!(result.dns.addresses.len(), 2);
     let told = result.detail.expect("a detail");
-    assert_eq!(&*told, "address 1 of 2 connect-refused, address 2 of 2 answered");
+    assert_eq!(&*told, "IPv4 address 1 of 2 connect-refused, IPv4 address 2 of 2 answered");
 }
 
 #[tokio::test]
@@ -308,7 +316,7 @@ async fn a_name_that_leads_to_a_forbidden_address_is_not_connected_to() {
     let rule = format!("{NAME}:443:127.0.0.1").parse().expect("a rule");
     let mixed = format!("{NAME}:443:93.184.215.14,127.0.0.1").parse().expect("a rule");
     let to: crate::ConnectTo = format!("::{}:{}", site.addr.ip(), site.addr.port()).parse().expect("a rule");
-    let public = || ProberSettings { policy: Policy::public(), ..settings() };
+    let public = || ProberSettings { policy: Policy::public().into(), ..settings() };
     let name = target(&format!("https://{NAME}/"));
     let cases = [
         ("by a name", ProberSettings { resolve: vec![rule], ..public() }, name.clone(), "blocked-address"),
@@ -344,7 +352,7 @@ async fn connect_to_keeps_the_name_and_sources_are_bound() {
     let result = probe(settings, target(&format!("http://{NAME}/"))).await;
     assert_eq!(result.outcome, Outcome::Ok, "{result:?}");
     assert!(site.requests()[0].contains(&format!("\r\nhost: {NAME}\r\n")), "{:?}", site.requests());
-    assert_eq!(site.peers(), [std::net::IpAddr::from([127, 0, 0, 5])]);
+    assert_eq!(site.peers(), [IpAddr::from([127, 0, 0, 5])]);
 }
 
 #[tokio::test]

@@ -25,7 +25,13 @@ fn rules_survive_their_own_text() {
         assert_eq!(text.parse::<ConnectTo>().expect(text).to_string(), text);
     }
     for text in
-        ["demo.example=127.0.0.1:5353", "demo.example=[::1]:53", "demo.example=127.0.0.1:5353,public-one"]
+        [
+            "demo.example=127.0.0.1:5353",
+            "demo.example=[::1]:53",
+            "demo.example=127.0.0.1:5353,public-one",
+            "demo.example=127.0.0.1:5353,isp,127.0.0.1:53",
+            "demo.example=127.0.0.1:5353,isp,[::1]:53",
+        ]
     {
         assert_eq!(text.parse::<ZoneResolver>().expect(text).to_string(), text);
     }
@@ -63,6 +69,9 @@ fn texts_that_are_no_rules_are_refused_with_the_right_form() {
         "=127.0.0.1:53",
         "127.0.0.1=127.0.0.1:53",
         "demo.example=127.0.0.1:53,",
+        "demo.example=127.0.0.1:53,isp,",
+        "demo.example=127.0.0.1:53,isp,127.0.0.1",
+        "demo.example=127.0.0.1:53,,127.0.0.1:53",
     ] {
         let told = text.parse::<ZoneResolver>().expect_err(text).to_string();
         assert!(told.contains("ZONE=ADDRESS:PORT"), "{told}");

@@ -44,8 +44,8 @@ impl Looker {
     /// Reads the site and the settings; nothing is asked yet.
     pub(super) fn new(typed: &str, options: &ProbeSettings) -> Result<Self, Failed> {
         let mut settings = probe::settings(options)?;
-        let protocol = probe::protocol(options)?;
-        let parsed = match probe::parse(&settings.policy, typed) {
+        let protocol = probe::protocol(options);
+        let parsed = match probe::parse(&settings.policy.current(), typed) {
             Ok(parsed) => parsed,
             Err(refusal) => {
                 let site = words::cut(&words::plain(typed), MAX_ECHO);

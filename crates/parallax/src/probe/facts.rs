@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use parallax_model::{
-    BeaconState, BodyFacts, Family, Layer, Outcome, Party, Phases, Pop, ProbeResult, Protocol, RetryOutcome,
-    StatusCode, Target, TlsFacts, UnixMicros,
+    BeaconState, BodyFacts, Family, H3Advert, Layer, Outcome, Party, Phases, Pop, ProbeResult, Protocol,
+    RetryOutcome, StatusCode, Target, TieBreakers, TlsFacts, UnixMicros,
 };
 use serde::Serialize;
 
@@ -31,6 +31,9 @@ pub(crate) struct ProbeFacts<'a> {
     retry_after_s: Option<u32>,
     retry: Option<RetryOutcome>,
     beacon: BeaconState,
+    h3_advert: Option<H3Advert>,
+    not_applicable: bool,
+    tie_breakers: TieBreakers,
     detail: Option<&'a str>,
 }
 
@@ -118,6 +121,9 @@ impl<'a> ProbeFacts<'a> {
             retry_after_s: result.retry_after_s,
             retry: result.retry,
             beacon: result.beacon,
+            h3_advert: result.h3_advert,
+            not_applicable: result.outcome.is_not_applicable(),
+            tie_breakers: result.tie_breakers,
             detail: result.detail.as_deref(),
         }
     }

@@ -4,11 +4,11 @@ use std::io;
 
 use anstyle::Style;
 use parallax_model::{
-    BlockedFailure, DnsFacts, Emitter, FailureKind, Layer, Micros, Outcome, Party, Phases, ProbeResult,
-    TlsFacts, UnixMicros,
+    BlockedFailure, DnsFacts, Emitter, FailureKind, H3Advert, Layer, Micros, Outcome, Party, Phases,
+    ProbeResult, Protocol, Scheme, TlsFacts, UnixMicros,
 };
 
-use super::facts;
+use super::{facts, ties};
 use crate::{term, words};
 
 /// Width of the column with the facts' names.
@@ -29,7 +29,7 @@ pub(super) fn write(result: &ProbeResult, now: UnixMicros) -> io::Result<()> {
     }
     if result.phases.total.0 > 0 {
         term::line("")?;
-        for line in phases(&result.phases) {
+        for line in phases(&result.phases, result.protocol) {
             term::line(line)?;
         }
     }
@@ -42,6 +42,11 @@ fn headline(result: &ProbeResult) -> (Style, String) {
         Outcome::Ok => {
             let status = result.status.map(|s| format!("{s} ")).unwrap_or_default();
             (term::GOOD, format!("● Works: {status}in {total}"))
+        }
+        outcome if outcome.is_not_applicable() => {
+            let why =
+                "nothing here gets through over UDP, so HTTP/3 cannot be judged; over TCP the site answers";
+            (term::DIM, format!("○ Not applicable: {why} ({outcome} after {total})"))
         }
         Outcome::Failed(failure) => {
             let whose = match failure.party {
@@ -71,6 +76,7 @@ fn facts_of(result: &ProbeResult, now: UnixMicros) -> Vec<(&'static str, String)
     facts.extend(dns(&result.dns).map(|text| ("DNS", text)));
     facts.extend(addresses(result).map(|text| ("Address", text)));
     facts.extend(protocol(result).map(|text| ("Protocol", text)));
+    facts.extend(h3_advert(result).map(|text| ("HTTP/3", text)));
     facts.extend(result.tls.as_ref().map(|t| ("TLS", tls(t, now))));
     facts.extend(result.emitter.as_ref().map(|e| ("Written by", emitter(e))));
     facts.extend(result.body.as_ref().map(|body| {
@@ -79,6 +85,7 @@ fn facts_of(result: &ProbeResult, now: UnixMicros) -> Vec<(&'static str, String)
         ("Body", format!("{} bytes{more}, SHA-256 {}…", body.length, hash.get(..16).unwrap_or_default()))
     }));
     facts.extend(result.retry_after_s.map(|s| ("Retry-After", format!("{s} s"))));
+    facts.extend(ties::ties(result));
     facts.extend(result.detail.as_ref().map(|detail| ("Detail", words::plain(detail).into_owned())));
     if result.outcome.kind() == Some(FailureKind::Blocked(BlockedFailure::Address)) {
         facts.push(("Hint", "--allow-cidr RANGE lifts this for ranges of your own".to_owned()));
@@ -122,6 +129,18 @@ fn protocol(result: &ProbeResult) -> Option<String> {
     }
 }
 
+/// Whether the site says that it speaks HTTP/3; nothing where it could not have said so, or need not.
+fn h3_advert(result: &ProbeResult) -> Option<String> {
+    let over_tcp = result.status.is_some() && result.protocol != Some(Protocol::H3);
+    let asked = result.target.scheme == Scheme::Https && over_tcp;
+    let said = match result.h3_advert {
+        Some(H3Advert::AltSvc) => "advertised by an Alt-Svc header",
+        Some(H3Advert::HttpsRecord) => "advertised by an HTTPS record",
+        None => "not advertised",
+    };
+    (asked || result.h3_advert.is_some()).then(|| said.to_owned())
+}
+
 fn tls(tls: &TlsFacts, now: UnixMicros) -> String {
     let ends = match facts::days_left(tls, now) {
         days @ 0.. => format!("ends in {days} days"),
@@ -129,11 +148,12 @@ fn tls(tls: &TlsFacts, now: UnixMicros) -> String {
     };
     let alpn = tls.alpn.as_deref().map(|alpn| format!(", ALPN {}", words::plain(alpn))).unwrap_or_default();
     let day = words::short_moment(tls.not_after);
+    let subject = if tls.subject.is_empty() { String::new() } else { format!(" of {}", tls.subject) };
     let names: Vec<&str> = tls.names.iter().map(AsRef::as_ref).collect();
     format!(
-        "{}{alpn}; certificate of {} by {}, {ends} ({}), for {}",
+        "{}{alpn}; certificate{} by {}, {ends} ({}), for {}",
         words::plain(&tls.version),
-        words::plain(&tls.subject),
+        words::plain(&subject),
         words::plain(&tls.issuer),
         day.get(..10).unwrap_or(&day),
         words::plain(&names.join(" ")),
@@ -152,11 +172,12 @@ pub(crate) fn emitter(emitter: &Emitter) -> String {
 }
 
 /// The phases that were reached, each with its bar.
-fn phases(phases: &Phases) -> Vec<String> {
+fn phases(phases: &Phases, protocol: Option<Protocol>) -> Vec<String> {
+    let handshake = if protocol == Some(Protocol::H3) { "quic" } else { "tls" };
     let named = [
         ("dns", phases.dns),
         ("connect", phases.connect),
-        ("tls", phases.tls),
+        (handshake, phases.tls),
         ("first byte", phases.first_byte),
         ("body", phases.body),
         ("total", Some(phases.total)),
@@ -206,6 +227,8 @@ mod tests {
             format!("first byte    1.50 ms  {}▌", "█".repeat(37)),
             format!("total         2.00 ms  {}", "█".repeat(50)),
         ];
-        assert_eq!(phases(&reached), expected);
+        assert_eq!(phases(&reached, None), expected);
+        let quic = Phases { tls: Some(Micros(7)), total: Micros(7), ..Phases::default() };
+        assert!(phases(&quic, Some(Protocol::H3))[0].starts_with("quic             7 µs"));
     }
 }
