@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, watch};
 use crate::config::{AgentConfig, LimitsSection};
 use crate::identity::{DataDir, IdentityError};
 use crate::link::{History, Link, Place};
-use crate::own_network;
+use crate::own_network::OwnNetwork;
 use crate::runner::{Bench, ORDERS, OwnPlaces, Runner, watchdog};
-use crate::schedule::Schedule;
+use crate::schedule::{Manners, Schedule};
 use crate::spool::{Bounds, Spool, SpoolSettings};
 
 #[cfg(test)]
@@ -77,9 +77,8 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
     let mut errors = ConfigErrors::default();
     config.validate("", &mut errors);
     errors.into_result(())?;
-    let mut settings = config.prober_settings()?;
-    // Ranges the operator named by hand stay allowed.
-    settings.policy = settings.policy.refusing_ranges(own_network::ranges());
+    let settings = config.prober_settings()?;
+    let network = OwnNetwork::read(settings.policy.clone());
     let AgentParts { clock, mut rng, tasks } = parts;
     let dir = DataDir::new(&config.data_dir);
     if !dir.is_enrolled() {
@@ -92,13 +91,14 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
     let spool_settings = SpoolSettings { path: dir.path("spool.db"), bounds: bounds(&config.limits) };
     let spool = Spool::open(spool_settings, child(&mut rng)).await.map_err(AgentError::Spool)?;
     let own = OwnPlaces::new(config.probe.allow_cidr, settings.clone());
-    let bench = Bench {
-        watchdog: watchdog(settings.deadlines),
-        prober: Arc::new(Prober::new(settings)?),
-        spool: spool.clone(),
-        clock: Arc::clone(&clock),
-    };
-    let schedule = Schedule::new(id.clone(), config.limits.max_in_flight as usize);
+    let watchdog = watchdog(settings.deadlines);
+    let prober = Arc::new(Prober::new(settings)?);
+    let (seen, seen_from) = watch::channel(None);
+    let following = network.follow(Arc::clone(&prober), seen_from, tasks.soft().clone());
+    tasks.spawn_essential("agent-network", following);
+    let bench = Bench { watchdog, prober, spool: spool.clone(), clock: Arc::clone(&clock) };
+    let manners = Manners::of(config.limits.level);
+    let schedule = Schedule::new(id.clone(), config.limits.max_in_flight as usize, manners);
     let runner = Runner::new(schedule, own, bench, child(&mut rng));
     let (orders, queue) = mpsc::channel(ORDERS);
     tasks.spawn_essential("agent-runner", runner.run(queue, tasks.soft().clone()));
@@ -106,7 +106,7 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
     let (state, link_state) = watch::channel(LinkState::Connecting);
     let place = Place { aggregator: config.aggregator, source: config.source, declared: config.declared };
     let history = History::default();
-    let link = Link { place, dir, identity, spool, orders, clock, rng, state, history };
+    let link = Link { place, dir, identity, spool, orders, clock, rng, state, seen, history };
     let stop = tasks.soft().clone();
     tasks.spawn_essential("agent-link", async move {
         link.run(stop).await;

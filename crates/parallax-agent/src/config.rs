@@ -75,7 +75,7 @@ pub struct ProbeSection {
     pub ca_pem: Option<String>,
     /// Targets that tell whether our own line works; an empty list turns the question off.
     pub beacons: Vec<String>,
-    /// Who is asked for addresses; unset asks the system's own resolver.
+    /// Who is asked for addresses; unset asks the system's own resolver and, about a name that it cannot find, a public one too.
     pub resolver: Option<ResolverSection>,
     /// What we call ourselves, with a page that owners of sites can read.
     pub user_agent: Option<String>,
@@ -91,10 +91,25 @@ pub struct ResolverSection {
     pub addrs: Vec<SocketAddr>,
 }
 
+/// How freely an agent meets machines that are not its operator's. What each level allows is compiled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// On somebody's own line: one probe a second, five at a time, one in ten seconds to the same host or address, 200 MB a
+    /// day.
+    #[default]
+    Home,
+    /// On a machine that an operator keeps for this: one probe a second to the same host and ten to the same address, and
+    /// otherwise what `max_in_flight` and the agent's own pace allow.
+    Operator,
+}
+
 /// What the agent allows itself, within what is compiled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
+    /// How freely it meets machines that are not its operator's.
+    pub level: Level,
     /// Probes at the same time.
     pub max_in_flight: u32,
     /// Bytes of results that are kept until the aggregator has them.
@@ -133,9 +148,9 @@ impl Default for ProbeSection {
 }
 
 impl Default for LimitsSection {
-    /// 256 at a time; 256 MiB of results, about a million; a week, as long as the aggregator keeps them itself.
+    /// The manners of a home; 256 at a time; 256 MiB of results, about a million; a week, as long as the aggregator keeps them itself.
     fn default() -> Self {
-        Self { max_in_flight: 256, spool_bytes: 256 << 20, spool_hours: 7 * 24 }
+        Self { level: Level::Home, max_in_flight: 256, spool_bytes: 256 << 20, spool_hours: 7 * 24 }
     }
 }
 
@@ -200,6 +215,8 @@ impl ProbeSection {
                 name: resolver.name.as_str().into(),
                 addrs: resolver.addrs.clone(),
             };
+            // Who says whom to ask has said whom not to ask.
+            settings.public_resolvers.clear();
         }
         if let Some(text) = &self.user_agent {
             match text.parse() {
@@ -307,7 +324,8 @@ mod tests {
         config.probe.beacons = vec!["example.com".to_owned()];
         config.probe.ca_pem = Some("nothing here".to_owned());
         config.probe.user_agent = Some("line\nbreak".to_owned());
-        config.limits = LimitsSection { max_in_flight: 0, spool_bytes: 1, spool_hours: 0 };
+        config.limits =
+            LimitsSection { max_in_flight: 0, spool_bytes: 1, spool_hours: 0, ..LimitsSection::default() };
         let keys: Vec<String> = errors_of(&config)
             .iter()
             .map(|line| line.split(':').next().unwrap_or_default().to_owned())

@@ -1,11 +1,13 @@
 //! Keeps a session open: connects, renews the certificate, comes back after every end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_model::{Seq, UnixMicros, Vantage};
-use parallax_proto::v1::agent::RenewRequest;
+use parallax_proto::address_from_wire;
 use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
+use parallax_proto::v1::agent::{RenewRequest, Welcome};
 use parallax_runtime::{Clock, Rng};
 use rand::Rng as _;
 use rustls::pki_types::CertificateDer;
@@ -55,6 +57,8 @@ pub(crate) struct Link {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Rng,
     pub(crate) state: watch::Sender<LinkState>,
+    /// Where the aggregator says that it sees us.
+    pub(crate) seen: watch::Sender<Option<IpAddr>>,
     pub(crate) history: History,
 }
 
@@ -137,10 +141,11 @@ impl Link {
             careful_through: self.history.refused.map_or(Seq(0), |(seq, _)| seq),
             stop,
         };
-        let (state, revoked) = (&self.state, &mut self.history.revoked);
+        let (state, seen, revoked) = (&self.state, &self.seen, &mut self.history.revoked);
         let end = session.run(client, |welcome| {
             tracing::info!(agent.id = %welcome.agent_id, aggregator.version = %welcome.version, "connected");
             *revoked = false;
+            tell_seen(seen, welcome);
             state.send_replace(LinkState::Connected);
         });
         Ok(end.await?)
@@ -212,6 +217,18 @@ impl Link {
                 tracing::warn!(seq = oldest.0, "the refused result is not in the spool any more");
             }
         }
+    }
+}
+
+/// Tells our own network where the aggregator sees us, when that has changed.
+fn tell_seen(seen: &watch::Sender<Option<IpAddr>>, welcome: &Welcome) {
+    match address_from_wire("welcome.seen_address", &welcome.seen_address) {
+        Ok(Some(ip)) => {
+            seen.send_if_modified(|before| before.replace(ip) != Some(ip));
+        }
+        // An aggregator of an earlier version says nothing.
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "where the aggregator sees us cannot be read"),
     }
 }
 

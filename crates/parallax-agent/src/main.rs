@@ -31,7 +31,9 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-#[tokio::main]
+// One thread: an agent waits more than it works, a probe costs less where no task moves between cores, and the spool has a thread of
+// its own.
+#[tokio::main(flavor = "current_thread")]
 async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Enroll { settings, token } => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parallax_model::{Family, Protocol};
-use parallax_probe::ProbeRequest;
+use parallax_probe::{ProbeRequest, ResolverChoice};
 use parallax_proto::v1::agent::{Assign, Assignment, ProbeNow};
 use parallax_proto::v1::types;
 use parallax_proto::{WireError, check_id_from_wire, target_from_wire};
@@ -50,6 +50,7 @@ pub(crate) fn probe_order(probe: &ProbeNow) -> Result<Order, WireError> {
             types::Protocol::H3 => Some(Protocol::H3),
             types::Protocol::Unspecified => None,
         },
+        resolver: ResolverChoice::Own,
     };
     let useful = match probe.deadline_ms {
         0 => USUAL_USE,
@@ -98,6 +99,7 @@ mod tests {
             check: Some(CheckId(7)),
             family: Some(Family::V6),
             protocol: Some(Protocol::H1),
+            resolver: ResolverChoice::Own,
         };
         for (deadline_ms, useful) in
             [(250, Duration::from_millis(250)), (0, USUAL_USE), (u32::MAX, LONGEST_USE)]
@@ -108,5 +110,82 @@ mod tests {
         }
         probe.check_id = Vec::new().into();
         assert!(probe_order(&probe).is_err());
+    }
+
+    /// The rows that page, aggregator and agent answer alike.
+    const VECTORS: &str = include_str!("../../parallax-policy/vectors/inputs.json");
+
+    /// What an aggregator sends that parses nothing itself: the pieces of the text as they stand.
+    fn as_it_stands(input: &str) -> types::Target {
+        let (scheme, rest) = match input.split_once("://") {
+            Some(("http", rest)) => (types::Scheme::Http, rest),
+            Some(("https", rest)) => (types::Scheme::Https, rest),
+            // There is no other scheme on the wire.
+            _ => (types::Scheme::Https, input.strip_prefix("//").unwrap_or(input)),
+        };
+        let usual = if scheme == types::Scheme::Http { 80 } else { 443 };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.contains("::") => {
+                (host, port.parse().unwrap_or(usual))
+            }
+            _ => (authority, usual),
+        };
+        let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host = v6.filter(|v6| v6.contains(':')).unwrap_or(host);
+        let path = rest.find('/').map_or("/", |slash| &rest[slash..]).split('#').next().unwrap_or_default();
+        types::Target { scheme: scheme as i32, host: host.to_owned(), port, path: path.to_owned() }
+    }
+
+    /// What becomes of a target: it is not read, or the policy answers.
+    fn answered(target: types::Target) -> Result<(), Option<String>> {
+        let probe = ProbeNow {
+            check_id: 7_u128.to_be_bytes().to_vec().into(),
+            target: Some(target),
+            ..ProbeNow::default()
+        };
+        let Ok(Order::Probe(request, _)) = probe_order(&probe) else { return Err(None) };
+        let judged = parallax_policy::Policy::public().check_target(&request.target);
+        judged.map_err(|refusal| Some(refusal.code().to_string()))
+    }
+
+    #[test]
+    fn every_row_of_the_policys_table_is_answered_here_too() {
+        let rows: Vec<serde_json::Value> = serde_json::from_str(VECTORS).expect("the vectors are JSON");
+        let (mut allowed, mut refused, mut wrong) = (0, 0, Vec::new());
+        for row in &rows {
+            if row["ok"].is_object() {
+                let text = format!(
+                    "{}://{}:{}{}",
+                    row["ok"]["scheme"].as_str().expect("a scheme"),
+                    bracketed(row["ok"]["host"].as_str().expect("a host")),
+                    row["ok"]["port"],
+                    row["ok"]["path"].as_str().expect("a path")
+                );
+                assert_eq!(answered(target_to_wire(&target(&text))), Ok(()), "{row}");
+                allowed += 1;
+            } else if let Some(input) = row["input"].as_str() {
+                let code = answered(as_it_stands(input)).err();
+                // What is no host at all is not read; what is one gets the code of the table, where that is about hosts.
+                let about_shape = ["BAD_SYNTAX", "SCHEME_NOT_ALLOWED", "BAD_HOST", "BAD_PORT"];
+                let fine = match &code {
+                    None => false,
+                    Some(None) => true,
+                    Some(Some(code)) => {
+                        row["code"] == **code || about_shape.iter().any(|c| row["code"] == *c)
+                    }
+                };
+                if !fine {
+                    wrong.push(format!("{row}: {code:?}"));
+                }
+                refused += 1;
+            }
+        }
+        assert!(allowed > 25 && refused > 120, "{allowed} {refused}");
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    fn bracketed(host: &str) -> String {
+        if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
     }
 }

@@ -1,143 +1,167 @@
 //! The network the agent stands in: what it must never probe, whoever asks (threats.md T3).
 //!
 //! A volunteer's phones and printers often have global IPv6 addresses, which no list of special addresses covers. So the agent
-//! refuses its on-link prefixes, its gateways, its resolvers and the /56 around each of its own global IPv6 addresses. What the
-//! kernel and the resolver's configuration say is read once, when the agent starts; a network that changes later is not followed,
-//! and the public IPv4 address in front of a NAT is not known here.
+//! refuses
 //!
-//! Reading is a thin shell; what the lines mean is pure. Where the files are absent (not Linux) nothing is added.
+//! 1. what the system says: its addresses, on-link prefixes, gateways and resolvers, and the /56 around each global IPv6 one;
+//! 2. the address that the aggregator sees it come from, which is the router's in front of a NAT: the /32, or the /56;
+//! 3. what was either of these a while ago, for addresses change and neighbours keep theirs;
+//! 4. IPv4 addresses in the disguise of this network's own NAT64 prefix (RFC 7050).
+//!
+//! The system is asked again every [`POLL_EVERY`], and a change holds from the next decision of the policy on. All of it only
+//! tightens: an aggregator that lies about the address it sees has one address more refused. What the operator allowed by hand
+//! stays allowed.
 
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+mod told;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Most ranges that are taken from one file; a machine with more routes than this is a router, not a vantage point.
-const MAX_RANGES: usize = 1_024;
-/// Households and offices are given at least this much; addresses within it are neighbours (RFC 6177).
-const SITE_PREFIX: u8 = 56;
-/// On-link prefixes shorter than this are not a local network but a point-to-point link's view of the world.
-const SHORTEST_ON_LINK: u8 = 8;
+use ipnet::{IpNet, Ipv6Net};
+use parallax_policy::{LivePolicy, NAT64_NAME, Policy, nat64_prefixes};
+use parallax_probe::Prober;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-/// Every range of this machine's own network.
-pub(crate) fn ranges() -> Vec<IpNet> {
-    let read = |path: &str| fs::read_to_string(Path::new(path)).unwrap_or_default();
-    let mut ranges = routes_v4(&read("/proc/self/net/route"));
-    ranges.extend(routes_v6(&read("/proc/self/net/ipv6_route")));
-    ranges.extend(addresses_v6(&read("/proc/self/net/if_inet6")));
-    ranges.extend(resolvers(&read("/etc/resolv.conf")));
-    ranges
-}
-
-/// `/proc/self/net/route`: destination, gateway and mask as hexadecimal in the machine's byte order.
-fn routes_v4(text: &str) -> Vec<IpNet> {
-    let route = |line: &str| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let address = |at: usize| {
-            let hex = fields.get(at)?;
-            u32::from_str_radix(hex, 16).ok().map(|n| Ipv4Addr::from(n.to_ne_bytes()))
-        };
-        let (destination, gateway, mask) = (address(1)?, address(2)?, address(7)?);
-        if !gateway.is_unspecified() {
-            return Some(IpNet::from(IpAddr::V4(gateway)));
-        }
-        let net = Ipv4Net::with_netmask(destination, mask).ok()?;
-        (net.prefix_len() >= SHORTEST_ON_LINK).then_some(IpNet::V4(net.trunc()))
-    };
-    text.lines().skip(1).filter_map(route).take(MAX_RANGES).collect()
-}
-
-/// `/proc/self/net/ipv6_route`: destination and its length, source and its length, next hop, all hexadecimal.
-fn routes_v6(text: &str) -> Vec<IpNet> {
-    let route = |line: &str| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let (destination, length) = (hex_v6(fields.first()?)?, u8::from_str_radix(fields.get(1)?, 16).ok()?);
-        let next_hop = hex_v6(fields.get(4)?)?;
-        if !next_hop.is_unspecified() {
-            return Some(IpNet::from(IpAddr::V6(next_hop)));
-        }
-        (length >= SHORTEST_ON_LINK).then(|| site_of(destination, length)).flatten()
-    };
-    text.lines().filter_map(route).take(MAX_RANGES).collect()
-}
-
-/// `/proc/self/net/if_inet6`: the machine's own addresses.
-fn addresses_v6(text: &str) -> Vec<IpNet> {
-    let own = |line: &str| site_of(hex_v6(line.split_ascii_whitespace().next()?)?, 128);
-    text.lines().filter_map(own).take(MAX_RANGES).collect()
-}
-
-/// `resolv.conf(5)`: whom the machine asks for names.
-fn resolvers(text: &str) -> Vec<IpNet> {
-    let resolver = |line: &str| {
-        let address = line.strip_prefix("nameserver")?.split_ascii_whitespace().next()?;
-        // A zone such as %eth0 belongs to link-local addresses, which are refused anyway.
-        address.split('%').next()?.parse::<IpAddr>().ok().map(IpNet::from)
-    };
-    text.lines().filter_map(resolver).take(MAX_RANGES).collect()
-}
-
-/// The prefix, widened to a whole site's where it is a global one.
-fn site_of(address: Ipv6Addr, length: u8) -> Option<IpNet> {
-    let global = address.segments()[0] & 0xe000 == 0x2000;
-    let length = if global { length.min(SITE_PREFIX) } else { length };
-    Ipv6Net::new(address, length).ok().map(|net| IpNet::V6(net.trunc()))
-}
-
-fn hex_v6(text: &str) -> Option<Ipv6Addr> {
-    (text.len() == 32).then(|| u128::from_str_radix(text, 16).ok().map(Ipv6Addr::from)).flatten()
-}
+use told::{Told, site_of};
 
 #[cfg(test)]
-mod tests {
-    use parallax_model::{Host, Port};
-    use parallax_policy::Policy;
+mod tests;
 
-    use super::*;
+/// How often the system is asked what its network is.
+const POLL_EVERY: Duration = Duration::from_secs(5);
+/// Ranges that were ours and are not any more which stay refused.
+const MAX_LEFT: usize = 64;
+/// Addresses the aggregator saw us come from which stay refused.
+const MAX_SEEN: usize = 16;
+/// How often the resolver is asked for this network's NAT64 prefix, beside when the network changes.
+const NAT64_EVERY: Duration = Duration::from_hours(1);
+/// When it is asked again after it did not answer.
+const NAT64_AGAIN: Duration = Duration::from_mins(1);
 
-    fn texts(ranges: Vec<IpNet>) -> Vec<String> {
-        ranges.into_iter().map(|r| r.to_string()).collect()
+/// What is known about the network, and the policy that is made of it.
+#[derive(Debug)]
+pub(crate) struct OwnNetwork {
+    /// The policy without any of this.
+    base: Policy,
+    live: LivePolicy,
+    told: Told,
+    left: VecDeque<IpNet>,
+    seen: VecDeque<IpNet>,
+    nat64: Vec<Ipv6Net>,
+}
+
+impl OwnNetwork {
+    /// Reads the network and tightens `live`, which holds what the operator allows.
+    pub(crate) fn read(live: LivePolicy) -> Self {
+        let base = Policy::clone(&live.current());
+        let mut own = Self {
+            base,
+            live,
+            told: Told::default(),
+            left: VecDeque::new(),
+            seen: VecDeque::new(),
+            nat64: Vec::new(),
+        };
+        own.told(Told::read());
+        own
     }
 
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn on_link_networks_and_gateways_are_read() {
-        let text = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
-            eth0 00000000 0102A8C0 0003 0 0 0 00000000 0 0 0\n\
-            eth0 0002A8C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n\
-            ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n\
-            garbage\n";
-        assert_eq!(texts(routes_v4(text)), ["192.168.2.1/32", "192.168.2.0/24"]);
+    /// Follows the network until it is told to stop. `seen` is where the aggregator sees us.
+    pub(crate) async fn follow(
+        mut self,
+        prober: Arc<Prober>,
+        mut seen: watch::Receiver<Option<IpAddr>>,
+        stop: CancellationToken,
+    ) {
+        let mut poll = interval(POLL_EVERY);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ask_nat64_at = Instant::now();
+        let mut asking = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = poll.tick() => {
+                    if self.told(Told::read()) {
+                        asking = JoinSet::new();
+                        ask_nat64_at = Instant::now();
+                    }
+                }
+                Ok(()) = seen.changed() => {
+                    let seen = *seen.borrow_and_update();
+                    if let Some(ip) = seen {
+                        self.seen_from(ip);
+                    }
+                }
+                () = sleep_until(ask_nat64_at), if self.told.speaks_v6 && asking.is_empty() => {
+                    asking.spawn(ask_nat64(Arc::clone(&prober)));
+                }
+                Some(answered) = asking.join_next() => {
+                    let answered = answered.ok().flatten();
+                    ask_nat64_at = Instant::now() + if answered.is_some() { NAT64_EVERY } else { NAT64_AGAIN };
+                    if let Some(prefixes) = answered {
+                        self.translated(prefixes);
+                    }
+                }
+            }
+        }
     }
 
-    #[test]
-    fn a_global_prefix_means_the_whole_site() {
-        let zeros = "00000000000000000000000000000000";
-        let text = format!(
-            "20010db8000100020000000000000000 40 {zeros} 00 {zeros} 00000100 00000001 00000000 00000001 eth0\n\
-             {zeros} 00 {zeros} 00 20010db8000100ff0000000000000001 00000400 00000003 00000000 00000003 eth0\n"
-        );
-        assert_eq!(texts(routes_v6(&text)), ["2001:db8:1::/56", "2001:db8:1:ff::1/128"]);
-        let own = "20010db80001000200000000000000aa 02 40 00 80 eth0\nfe800000000000000000000000000001 03 40 20 80 eth0\n";
-        assert_eq!(texts(addresses_v6(own)), ["2001:db8:1::/56", "fe80::1/128"]);
+    /// Takes what the system says now; says whether it is something else than before.
+    fn told(&mut self, told: Told) -> bool {
+        let before = std::mem::replace(&mut self.told, told);
+        if before == self.told {
+            return false;
+        }
+        for range in before.ranges.difference(&self.told.ranges) {
+            keep(&mut self.left, *range, MAX_LEFT);
+        }
+        tracing::info!(ranges = self.told.ranges.len(), "this is the agent's own network now");
+        self.tighten();
+        true
     }
 
-    #[test]
-    fn resolvers_are_read() {
-        let text = "# comment\nnameserver 192.0.2.53\nnameserver 2001:db8::53%eth0\nsearch example.com\nnameserver\n";
-        assert_eq!(texts(resolvers(text)), ["192.0.2.53/32", "2001:db8::53/128"]);
+    fn seen_from(&mut self, ip: IpAddr) {
+        let range = match ip.to_canonical() {
+            IpAddr::V4(v4) => Some(IpNet::from(IpAddr::V4(v4))),
+            IpAddr::V6(v6) => site_of(v6, 128),
+        };
+        if let Some(range) = range.filter(|range| !self.seen.contains(range)) {
+            keep(&mut self.seen, range, MAX_SEEN);
+            self.tighten();
+        }
     }
 
-    #[test]
-    fn a_neighbour_with_a_global_address_is_refused() {
-        let own = addresses_v6("2a0000000001000200000000000000aa 02 40 00 80 eth0\n");
-        let policy = Policy::public().refusing_ranges(own);
-        let host: Host = "printer.example.com".parse().expect("a host");
-        let port = Port::new(443).expect("not zero");
-        let vet = |address: &str| policy.vet(&host, port, &[address.parse().expect("an address")]).is_ok();
-        assert!(!vet("2a00:0:1:2::1"), "the same network");
-        assert!(!vet("2a00:0:1:ff::1"), "the same site");
-        assert!(vet("2a00:0:1:100::1"), "another site");
+    /// Takes the NAT64 prefixes of the network. Those of another network that was left mean nothing any more.
+    fn translated(&mut self, prefixes: Vec<Ipv6Net>) {
+        if self.nat64 != prefixes {
+            tracing::info!(prefixes = prefixes.len(), "this network translates IPv6 to IPv4 (NAT64)");
+            self.nat64 = prefixes;
+            self.tighten();
+        }
     }
+
+    fn tighten(&self) {
+        let ranges = self.told.ranges.iter().chain(&self.left).chain(&self.seen).copied();
+        self.live.replace(self.base.clone().refusing_ranges(ranges).with_nat64(self.nat64.iter().copied()));
+    }
+}
+
+/// Puts a range last, once, and drops the first when there are too many.
+fn keep(kept: &mut VecDeque<IpNet>, range: IpNet, most: usize) {
+    kept.retain(|other| *other != range);
+    kept.push_back(range);
+    if kept.len() > most {
+        kept.pop_front();
+    }
+}
+
+/// The network's NAT64 prefixes; `None` when the resolver did not answer.
+async fn ask_nat64(prober: Arc<Prober>) -> Option<Vec<Ipv6Net>> {
+    let name = NAT64_NAME.parse().ok()?;
+    Some(nat64_prefixes(&prober.ask_v6(&name).await?))
 }

@@ -1,5 +1,6 @@
 //! Makes the probes that the schedule wants, and hands their results to the spool.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use ipnet::IpNet;
 use parallax_model::{AgentFailure, Failure, FailureKind, Outcome, Party, ProbeResult, Target, UnixMicros};
-use parallax_probe::{BEACON_DEADLINE, Deadlines, ProbeRequest, Prober, ProberSettings};
+use parallax_probe::{
+    BEACON_DEADLINE, Deadlines, ProbeRequest, Prober, ProberSettings, QUIC_BEACON_DEADLINE,
+};
 use parallax_runtime::{Clock, Rng};
 use rand::Rng as _;
 use tokio::sync::mpsc;
@@ -15,15 +18,18 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::schedule::{Asked, Assigned, Next, Owner, Schedule};
+use crate::schedule::{Asked, Assigned, Ended, Next, Owner, Schedule, Ways};
 use crate::spool::{Spool, SpoolGone};
 
 /// Orders that may wait for the runner; a session that brings more waits.
 pub(crate) const ORDERS: usize = 64;
 /// The wait before a failed probe is tried again: drawn from this many milliseconds.
 const RETRY_MS: std::ops::Range<u64> = 1_000..2_000;
-/// What a probe with care may take beside its two attempts: the wait, and four rounds of beacons.
-const CARE: Duration = Duration::from_secs(2).saturating_add(BEACON_DEADLINE.saturating_mul(4));
+/// What a probe with care may take beside its two attempts: the wait, four rounds of beacons (the questions that break a tie are
+/// asked during the last ones), and a round over QUIC.
+const CARE: Duration = Duration::from_secs(2)
+    .saturating_add(BEACON_DEADLINE.saturating_mul(4))
+    .saturating_add(QUIC_BEACON_DEADLINE);
 
 /// What a session brings.
 #[derive(Debug)]
@@ -87,7 +93,7 @@ pub(crate) struct Runner {
     bench: Bench,
     rng: Rng,
     began: Instant,
-    running: JoinSet<ProbeRequest>,
+    running: JoinSet<Probed>,
 }
 
 impl Runner {
@@ -131,9 +137,12 @@ impl Runner {
         Ok(())
     }
 
-    fn ended(&mut self, ended: Result<ProbeRequest, JoinError>) {
+    fn ended(&mut self, ended: Result<Probed, JoinError>) {
         match ended {
-            Ok(request) => self.schedule.ended(&request),
+            Ok(Probed { request, address, bytes, ways }) => {
+                let owner = self.own.owner(&request.target);
+                self.schedule.ended(Ended { request, owner, address, bytes, ways }, self.began.elapsed());
+            }
             // A probe's panic is caught within its task, so this is a result that could not be handed over.
             Err(error) => tracing::error!(%error, "a probe's task died"),
         }
@@ -183,8 +192,17 @@ async fn at(wake: Option<Instant>) {
     }
 }
 
+/// What the schedule learns of a probe that was made.
+#[derive(Debug)]
+struct Probed {
+    request: ProbeRequest,
+    address: Option<IpAddr>,
+    bytes: u64,
+    ways: Option<Ways>,
+}
+
 /// Makes one probe; its result is in the spool's queue when this ends.
-async fn probe(bench: Bench, request: ProbeRequest, retry_after: Duration) -> ProbeRequest {
+async fn probe(bench: Bench, request: ProbeRequest, retry_after: Duration) -> Probed {
     let now = UnixMicros(bench.clock.now_micros());
     let probing = AssertUnwindSafe(bench.prober.probe_with_care(&request, now, retry_after)).catch_unwind();
     let result = match timeout(bench.watchdog, probing).await {
@@ -199,10 +217,13 @@ async fn probe(bench: Bench, request: ProbeRequest, retry_after: Duration) -> Pr
         }
     };
     tracing::debug!(target.url = %result.target, outcome = %result.outcome, "probed");
+    let address = result.address;
+    let bytes = result.body.as_ref().map_or(0, |body| body.length.into());
+    let ways = Ways::shown(&request, &result);
     if bench.spool.push(result).await.is_err() {
         tracing::error!("a result is lost: the spool's thread has ended");
     }
-    request
+    Probed { request, address, bytes, ways }
 }
 
 /// The result of a probe that was not made, or not to its end, for a reason of ours.

@@ -4,22 +4,33 @@
 //! 1. A target's probes stand on a grid of its interval, moved by a hash of agent and target, so that neither an agent's targets
 //!    nor a target's agents come all at once.
 //! 2. What a check asks for goes first.
-//! 3. The same host and port is met at most once in [`HOST_GAP`], unless it is the operator's own. Checks wait only for checks.
+//! 3. Strangers' machines are met as the agent's [`Level`] allows ([`Manners`]): so many a second, so many at the same time, so
+//!    many bytes a day, and a gap between two probes of one host and port, and of one address as far as earlier probes of the
+//!    host told it. Checks wait only for checks. The operator's own machines are met at will.
 //! 4. All probes together keep to [`MAX_PROBES_PER_SECOND`] and to the configured number at the same time.
-//! 5. What waits too long is given up and said to be so; what was missed is never made up for.
+//! 5. Every fourth round a target is asked over HTTP/3 where it says that it speaks it, and every fourth over IPv4 where IPv6 is
+//!    the usual way: what fails one way only is found without a probe more.
+//! 6. What waits too long is given up and said to be so; what was missed is never made up for.
+//!
+//! All of this is compiled in (threats.md T21): an aggregator, mistaken or hostile, cannot loosen it, and the agent's own
+//! configuration only chooses the level.
+
+mod manners;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use parallax_model::{AgentId, Host, Port, Target};
+use parallax_model::{AgentId, Family, Host, Outcome, Port, ProbeResult, Protocol, Target};
 use parallax_probe::ProbeRequest;
 use ring::digest;
+
+pub(crate) use manners::Manners;
+use manners::Rate;
 
 #[cfg(test)]
 mod tests;
 
-/// Shortest time between two probes of one host and port that are not the operator's own.
-pub(crate) const HOST_GAP: Duration = Duration::from_secs(1);
 /// Most probes started in a second, whatever they are for.
 pub(crate) const MAX_PROBES_PER_SECOND: u32 = 200;
 /// Probes that may start at the same moment after a quiet while.
@@ -28,7 +39,11 @@ const BURST: u32 = 20;
 pub(crate) const MAX_TARGETS: usize = 10_000;
 /// Most probes for checks that wait.
 pub(crate) const MAX_ASKED: usize = 256;
-/// Shortest interval of a target; shorter ones are stretched.
+/// Each other way to a target takes the place of one round in so many.
+const OTHER_WAY_EVERY: u32 = 4;
+/// When a target is looked at again that waits for a stranger's probe to end.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Shortest interval of a target; shorter ones are stretched, for strangers to the gap between two probes.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest interval of a target; longer ones are shortened.
 const MAX_INTERVAL: Duration = Duration::from_hours(24);
@@ -70,6 +85,38 @@ pub(crate) enum Next {
     GiveUp(ProbeRequest),
 }
 
+/// Other ways to a target than the one that is chosen by itself, as its last good answer showed them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Ways {
+    /// It says that it speaks HTTP/3.
+    pub(crate) h3: bool,
+    /// It was met over IPv6 and has IPv4 addresses, too.
+    pub(crate) v4: bool,
+}
+
+impl Ways {
+    /// The ways a result shows; `None` when it was no good answer of a probe that chose its way by itself.
+    pub(crate) fn shown(request: &ProbeRequest, result: &ProbeResult) -> Option<Self> {
+        let chosen = request.protocol.is_none() && request.family.is_none();
+        let met_v6 = result.family == Some(Family::V6);
+        (chosen && result.outcome == Outcome::Ok).then(|| Self {
+            h3: result.h3_advert.is_some(),
+            v4: met_v6 && result.dns.addresses.iter().any(IpAddr::is_ipv4),
+        })
+    }
+
+    /// The probe of a round.
+    fn request(self, target: Target, round: u32) -> ProbeRequest {
+        let mut request = ProbeRequest::new(target);
+        match round % OTHER_WAY_EVERY {
+            1 if self.h3 => request.protocol = Some(Protocol::H3),
+            3 if self.v4 => request.family = Some(Family::V4),
+            _ => {}
+        }
+        request
+    }
+}
+
 #[derive(Debug)]
 struct Slot {
     interval: Duration,
@@ -79,9 +126,31 @@ struct Slot {
     /// When it is looked at: the tick, or later when its host must be left alone so long.
     due: Duration,
     busy: bool,
+    ways: Ways,
+    round: u32,
 }
 
-/// When a host was last met.
+/// A probe that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) request: ProbeRequest,
+    pub(crate) owner: Owner,
+    /// The address that was connected to last.
+    pub(crate) address: Option<IpAddr>,
+    /// How much of a body was read.
+    pub(crate) bytes: u64,
+    /// The other ways that it showed.
+    pub(crate) ways: Option<Ways>,
+}
+
+/// Whom a gap is kept to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Host(Host, Port),
+    Address(IpAddr),
+}
+
+/// When a place was last met.
 #[derive(Debug, Clone, Copy)]
 struct Met {
     any: Duration,
@@ -96,25 +165,37 @@ pub(crate) struct Schedule {
     slots: BTreeMap<Target, Slot>,
     due: BTreeSet<(Duration, Target)>,
     asked: VecDeque<Asked>,
-    met: HashMap<(Host, Port), Met>,
-    /// When the pace would be kept exactly if the next probe started then (the generic cell rate algorithm).
-    pace: Duration,
+    met: HashMap<Place, Met>,
+    /// The address at which a stranger's host was met last.
+    leads: HashMap<Host, IpAddr>,
+    pace: Rate,
     in_flight: usize,
+    manners: Manners,
+    /// Strangers' probes a second.
+    strangers_pace: Rate,
+    /// Strangers' bytes a day.
+    strangers_bytes: Rate,
+    strangers_in_flight: usize,
     called: Duration,
     awake_since: Duration,
 }
 
 impl Schedule {
-    pub(crate) fn new(agent: AgentId, max_in_flight: usize) -> Self {
+    pub(crate) fn new(agent: AgentId, max_in_flight: usize, manners: Manners) -> Self {
         Self {
             agent,
             max_in_flight,
+            manners,
             slots: BTreeMap::new(),
             due: BTreeSet::new(),
             asked: VecDeque::new(),
             met: HashMap::new(),
-            pace: Duration::ZERO,
+            leads: HashMap::new(),
+            pace: Rate::new(Duration::from_secs(1) / MAX_PROBES_PER_SECOND * (BURST - 1)),
             in_flight: 0,
+            strangers_pace: manners.pace(),
+            strangers_bytes: Manners::bytes(),
+            strangers_in_flight: 0,
             called: Duration::ZERO,
             awake_since: Duration::ZERO,
         }
@@ -126,7 +207,9 @@ impl Schedule {
         self.due.clear();
         let refused = self.set(set, now);
         for (target, slot) in &mut self.slots {
-            slot.busy = before.remove(target).is_some_and(|old| old.busy);
+            if let Some(old) = before.remove(target) {
+                (slot.busy, slot.ways, slot.round) = (old.busy, old.ways, old.round);
+            }
         }
         refused
     }
@@ -140,10 +223,14 @@ impl Schedule {
                 refused += 1;
                 continue;
             }
-            let interval = interval.clamp(MIN_INTERVAL, MAX_INTERVAL);
+            let least = if owner == Owner::Stranger { self.manners.host_gap } else { MIN_INTERVAL };
+            let interval = interval.clamp(least.max(MIN_INTERVAL), MAX_INTERVAL);
             let tick = next_tick(self.offset(&target, interval), interval, now);
             self.due.insert((tick, target.clone()));
-            self.slots.insert(target, Slot { interval, owner, tick, due: tick, busy });
+            self.slots.insert(
+                target,
+                Slot { interval, owner, tick, due: tick, busy, ways: Ways::default(), round: 0 },
+            );
         }
         refused
     }
@@ -165,12 +252,20 @@ impl Schedule {
     }
 
     /// A probe has ended.
-    pub(crate) fn ended(&mut self, request: &ProbeRequest) {
+    pub(crate) fn ended(&mut self, Ended { request, owner, address, bytes, ways }: Ended, now: Duration) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        if owner == Owner::Stranger {
+            self.strangers_in_flight = self.strangers_in_flight.saturating_sub(1);
+            self.strangers_bytes.charge(now, self.manners.time_of(bytes));
+            if let Some(address) = address {
+                self.learn(&request, address, now);
+            }
+        }
         if request.check.is_none()
             && let Some(slot) = self.slots.get_mut(&request.target)
         {
             slot.busy = false;
+            slot.ways = ways.unwrap_or(slot.ways);
         }
     }
 
@@ -186,12 +281,16 @@ impl Schedule {
         if let Some(late) = self.give_up_late(now) {
             return Some(late);
         }
-        if self.in_flight >= self.max_in_flight || self.pace_ready() > now {
+        if self.in_flight >= self.max_in_flight || self.pace.ready() > now {
             return None;
         }
-        let request = self.start_asked(now).or_else(|| self.start_due(now))?;
+        let (request, owner) = self.start_asked(now).or_else(|| self.start_due(now))?;
         self.in_flight += 1;
-        self.pace = self.pace.max(now) + Duration::from_secs(1) / MAX_PROBES_PER_SECOND;
+        self.pace.charge(now, Duration::from_secs(1) / MAX_PROBES_PER_SECOND);
+        if owner == Owner::Stranger {
+            self.strangers_in_flight += 1;
+            self.strangers_pace.charge(now, self.manners.between);
+        }
         Some(Next::Probe(request))
     }
 
@@ -203,9 +302,9 @@ impl Schedule {
             // Looked at often enough not to be taken for a nap.
             first_due.and_then(|(_, target)| self.late_at(target)).map(|late| late.min(self.called + NAP / 2))
         } else {
-            let asked = self.asked.iter().map(|asked| self.host_ready_for_check(asked)).min();
+            let asked = self.asked.iter().filter_map(|asked| self.ready_for_check(asked)).min();
             let start = [asked, first_due.map(|(due, _)| *due)].into_iter().flatten().min();
-            start.map(|start| start.max(self.pace_ready()))
+            start.map(|start| start.max(self.pace.ready()))
         };
         [expiry, start].into_iter().flatten().min()
     }
@@ -232,30 +331,38 @@ impl Schedule {
         Some(slot.tick.max(self.awake_since) + slot.interval)
     }
 
-    fn start_asked(&mut self, now: Duration) -> Option<ProbeRequest> {
-        let place = self.asked.iter().position(|asked| self.host_ready_for_check(asked) <= now)?;
+    fn start_asked(&mut self, now: Duration) -> Option<(ProbeRequest, Owner)> {
+        let ready = |asked: &Asked| self.ready_for_check(asked).is_some_and(|ready| ready <= now);
+        let place = self.asked.iter().position(ready)?;
         let asked = self.asked.remove(place)?;
         self.meet(&asked.request.target, now, true);
-        Some(asked.request)
+        Some((asked.request, asked.owner))
     }
 
-    fn start_due(&mut self, now: Duration) -> Option<ProbeRequest> {
+    fn start_due(&mut self, now: Duration) -> Option<(ProbeRequest, Owner)> {
         loop {
             let (due, target) = self.due.first().filter(|(due, _)| *due <= now)?.clone();
-            let slot = self.slots.get_mut(&target)?;
-            let met = self.met.get(&(target.host.clone(), target.port));
-            let ready = met.filter(|_| slot.owner == Owner::Stranger).map_or(now, |met| met.any + HOST_GAP);
-            if slot.busy {
+            let (owner, busy) = self.slots.get(&target).map(|slot| (slot.owner, slot.busy))?;
+            let ready = match owner {
+                Owner::Operator => now,
+                Owner::Stranger => {
+                    self.ready_for_stranger(&target, |met| Some(met.any)).unwrap_or(now + LOOK_AGAIN)
+                }
+            };
+            if busy {
                 self.move_to_next_tick(&target, now);
             } else if ready > now {
                 self.due.remove(&(due, target.clone()));
-                slot.due = ready;
+                self.slots.get_mut(&target)?.due = ready;
                 self.due.insert((ready, target));
             } else {
+                let slot = self.slots.get_mut(&target)?;
                 slot.busy = true;
+                let request = slot.ways.request(target.clone(), slot.round);
+                slot.round = slot.round.wrapping_add(1);
                 self.move_to_next_tick(&target, now);
                 self.meet(&target, now, false);
-                return Some(ProbeRequest::new(target));
+                return Some((request, owner));
             }
         }
     }
@@ -271,25 +378,62 @@ impl Schedule {
     }
 
     fn meet(&mut self, target: &Target, now: Duration, for_check: bool) {
-        if self.met.len() > MAX_TARGETS {
-            self.met.retain(|_, met| met.any + HOST_GAP > now);
+        for place in self.places(target).into_iter().flatten() {
+            self.meet_place(place, now, for_check);
         }
-        let met = self.met.entry((target.host.clone(), target.port)).or_insert(Met { any: now, asked: None });
+    }
+
+    fn meet_place(&mut self, place: Place, now: Duration, for_check: bool) {
+        if self.met.len() > MAX_TARGETS {
+            let longest = self.manners.host_gap.max(self.manners.address_gap);
+            self.met.retain(|_, met| met.any + longest > now);
+        }
+        let met = self.met.entry(place).or_insert(Met { any: now, asked: None });
         met.any = now;
         if for_check {
             met.asked = Some(now);
         }
     }
 
-    fn host_ready_for_check(&self, asked: &Asked) -> Duration {
-        let target = &asked.request.target;
-        let met = self.met.get(&(target.host.clone(), target.port)).and_then(|met| met.asked);
-        met.filter(|_| asked.owner == Owner::Stranger).map_or(Duration::ZERO, |met| met + HOST_GAP)
+    /// Notes where a stranger's host was met, so that another name of the same address leaves it alone, too.
+    fn learn(&mut self, request: &ProbeRequest, address: IpAddr, now: Duration) {
+        if self.leads.len() >= MAX_TARGETS {
+            self.leads.clear();
+        }
+        self.leads.insert(request.target.host.clone(), address);
+        self.meet_place(Place::Address(address), now, request.check.is_some());
     }
 
-    fn pace_ready(&self) -> Duration {
-        let burst = Duration::from_secs(1) / MAX_PROBES_PER_SECOND * (BURST - 1);
-        self.pace.saturating_sub(burst)
+    /// Whom a probe of a target meets, as far as that is known before it.
+    fn places(&self, target: &Target) -> [Option<Place>; 2] {
+        let address = target.host.ip().or_else(|| self.leads.get(&target.host).copied());
+        [Some(Place::Host(target.host.clone(), target.port)), address.map(Place::Address)]
+    }
+
+    fn ready_for_check(&self, asked: &Asked) -> Option<Duration> {
+        match asked.owner {
+            Owner::Operator => Some(Duration::ZERO),
+            Owner::Stranger => self.ready_for_stranger(&asked.request.target, |met| met.asked),
+        }
+    }
+
+    /// When a stranger may be met again; `None` while as many are being met as may be.
+    fn ready_for_stranger(
+        &self,
+        target: &Target,
+        last: impl Fn(&Met) -> Option<Duration>,
+    ) -> Option<Duration> {
+        if self.strangers_in_flight >= self.manners.in_flight {
+            return None;
+        }
+        let gaps = self.places(target).into_iter().flatten().filter_map(|place| {
+            let gap = match place {
+                Place::Host(..) => self.manners.host_gap,
+                Place::Address(_) => self.manners.address_gap,
+            };
+            Some(last(self.met.get(&place)?)? + gap)
+        });
+        gaps.chain([self.strangers_pace.ready(), self.strangers_bytes.ready()]).max()
     }
 
     /// A target's place within its interval: the same for ever for the same agent and target.

@@ -130,6 +130,72 @@ async fn what_policy_forbids_is_answered_and_not_probed() {
     assert_eq!(lifecycle.drain().await, Ok(()));
 }
 
+/// Places an agent must never go to, whoever sends it. The first is one where the test would notice.
+fn forbidden_targets(noticed: std::net::SocketAddr) -> Vec<Target> {
+    let texts = [
+        format!("http://{noticed}/"),
+        format!("https://localhost:{}/", noticed.port()),
+        "http://127.0.0.1/".to_owned(),
+        "https://[::1]/".to_owned(),
+        "http://10.0.0.1/".to_owned(),
+        "http://169.254.169.254/latest/meta-data/".to_owned(),
+        "https://168.63.129.16/".to_owned(),
+        "http://[::ffff:127.0.0.1]/".to_owned(),
+        "http://[64:ff9b::7f00:1]/".to_owned(),
+        "https://[fd00:ec2::254]/".to_owned(),
+        "https://metadata.google.internal/".to_owned(),
+        "https://printer/".to_owned(),
+        "https://example.com:22/".to_owned(),
+    ];
+    texts.iter().map(|text| text.parse().expect("a target")).collect()
+}
+
+#[tokio::test]
+async fn a_hostile_aggregator_gets_nothing_forbidden_done() {
+    const ORDERED: usize = 3_000;
+    let mut stage = stage(2040).await;
+    let lifecycle = Lifecycle::new();
+    stage.start(&lifecycle).await.expect("started");
+    let mut talk = next_session(&mut stage.opened).await;
+    let epoch = talk.hello().await.epoch;
+    talk.welcome(0, 16, 1_000).await;
+    let noticed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let targets = forbidden_targets(noticed.local_addr().expect("bound"));
+    let began = tokio::time::Instant::now();
+    for number in 0..ORDERED {
+        let mut order = check(number as u128, &targets[number % targets.len()]);
+        if let Down::ProbeNow(probe) = &mut order {
+            probe.deadline_ms = 1_000;
+        }
+        talk.say(order).await;
+    }
+    let set =
+        targets.iter().map(|t| Assignment { target: Some(target_to_wire(t)), interval_ms: 1 }).collect();
+    talk.say(Down::Assign(Assign { reset: true, set, unset: Vec::new() })).await;
+    let (mut answered, mut judged) = (0, 0);
+    while answered < ORDERED {
+        let batch = talk.results().await;
+        let results = batch::decode(&batch.columns.expect("columns")).expect("a good batch");
+        talk.ack(epoch, batch.first_seq + results.len() as u64 - 1).await;
+        for result in &results {
+            let kind = result.outcome.kind().expect("nothing works");
+            match kind {
+                FailureKind::Blocked(BlockedFailure::Address) | FailureKind::Agent(AgentFailure::Policy) => {
+                    judged += 1;
+                }
+                _ => assert_eq!(kind, FailureKind::Agent(AgentFailure::Overloaded), "{}", result.target),
+            }
+            assert_eq!(result.address, None, "{} was connected to", result.target);
+        }
+        answered += results.iter().filter(|result| result.check.is_some()).count();
+    }
+    let allowed = 5 + began.elapsed().as_secs() + 1;
+    assert!((1..=allowed).contains(&judged), "{judged} of {ORDERED} were looked at, {allowed} would be fine");
+    assert!(noticed.accept().now_or_never().is_none(), "nobody came");
+    drop(talk);
+    assert_eq!(lifecycle.drain().await, Ok(()));
+}
+
 #[tokio::test]
 async fn a_certificate_near_its_end_is_renewed_before_the_session() {
     // The certificate holds from 2025 to the end of 2026, and the clock says December 2026: 96 percent of its life.

@@ -1,6 +1,10 @@
 use parallax_model::CheckId;
 
 use super::*;
+use crate::config::Level;
+
+/// The gap between two probes of a stranger's host where an operator keeps the machine.
+const HOST_GAP: Duration = Manners::of(Level::Operator).host_gap;
 
 const S: Duration = Duration::from_secs(1);
 
@@ -14,7 +18,17 @@ fn target(text: &str) -> Target {
 }
 
 fn schedule(max_in_flight: usize) -> Schedule {
-    Schedule::new("a1".parse().expect("an id"), max_in_flight)
+    Schedule::new("a1".parse().expect("an id"), max_in_flight, Manners::of(Level::Operator))
+}
+
+/// The schedule of an agent on somebody's own line.
+fn at_home() -> Schedule {
+    Schedule::new("a1".parse().expect("an id"), 256, Manners::of(Level::Home))
+}
+
+/// A stranger's probe that has ended.
+fn ended(request: &ProbeRequest, address: Option<IpAddr>, bytes: u64) -> Ended {
+    Ended { request: request.clone(), owner: Owner::Stranger, address, bytes, ways: None }
 }
 
 fn assigned(text: &str, interval: Duration) -> Assigned {
@@ -28,13 +42,24 @@ fn asked(text: &str, number: u128, expires: Duration) -> Asked {
 
 /// Runs until `end`; every probe takes `lasts`. Says what was done when.
 fn run(schedule: &mut Schedule, end: Duration, lasts: Duration) -> Vec<(Duration, Next)> {
+    run_to(schedule, end, lasts, |_| None)
+}
+
+/// The same where hosts have addresses. Every probe reads 64 KiB.
+fn run_to(
+    schedule: &mut Schedule,
+    end: Duration,
+    lasts: Duration,
+    address: impl Fn(&Host) -> Option<IpAddr>,
+) -> Vec<(Duration, Next)> {
+    let ended = |request: &ProbeRequest| ended(request, address(&request.target.host), 65_536);
     let mut log = Vec::new();
     let mut running: VecDeque<(Duration, ProbeRequest)> = VecDeque::new();
     let mut now = schedule.called;
     loop {
         while running.front().is_some_and(|(ends, _)| *ends <= now) {
             let (_, request) = running.pop_front().expect("just seen");
-            schedule.ended(&request);
+            schedule.ended(ended(&request), now);
         }
         while let Some(next) = schedule.next(now) {
             if let Next::Probe(request) = &next {
@@ -49,7 +74,7 @@ fn run(schedule: &mut Schedule, end: Duration, lasts: Duration) -> Vec<(Duration
         };
     }
     for (_, request) in &running {
-        schedule.ended(request);
+        schedule.ended(ended(request), now);
     }
     log
 }
@@ -92,7 +117,7 @@ fn targets_are_spread_over_their_interval() {
 
 #[test]
 fn another_agent_has_another_place() {
-    let mut other = Schedule::new("a2".parse().expect("an id"), 9);
+    let mut other = Schedule::new("a2".parse().expect("an id"), 9, Manners::of(Level::Operator));
     let mut this = schedule(9);
     for schedule in [&mut this, &mut other] {
         schedule.set(vec![assigned("https://a.example/", S * 60)], Duration::ZERO);
@@ -125,7 +150,7 @@ fn what_is_on_its_way_during_a_change_is_not_doubled() {
         let Some(Next::Probe(request)) = schedule.next(tick) else { panic!("a probe") };
         change(&mut schedule, same(), tick);
         assert_eq!(schedule.next(tick + S * 2), None, "the first has not ended");
-        schedule.ended(&request);
+        schedule.ended(ended(&request, None, 0), tick + S * 3);
         assert!(schedule.next(tick + S * 4).is_some());
     }
 }
@@ -246,4 +271,157 @@ fn too_many_targets_are_refused_and_intervals_kept_in_bounds() {
     assert!(schedule.slots.values().all(|slot| slot.interval == MIN_INTERVAL));
     schedule.reset(vec![assigned("https://a.example/", Duration::MAX)], Duration::ZERO);
     assert_eq!(schedule.slots[&target("https://a.example/")].interval, MAX_INTERVAL);
+}
+
+/// Every second of `0..seconds`, `each` more checks come in, each for a host that no other names.
+fn flood(schedule: &mut Schedule, seconds: u32, each: u32, lasts: Duration) -> Vec<(Duration, Next)> {
+    let mut log = Vec::new();
+    for second in 0..seconds {
+        for n in 0..each {
+            let number = u128::from(second * each + n);
+            // What does not fit any more is given up by the caller.
+            drop(schedule.ask(asked(&format!("https://s{number}.example/"), number, S * (second + 10))));
+        }
+        log.extend(run(schedule, before(S * (second + 1)), lasts));
+    }
+    log
+}
+
+#[test]
+fn at_home_a_flood_of_checks_starts_one_probe_a_second() {
+    let log = flood(&mut at_home(), 60, 1_000, S / 2);
+    let times: Vec<_> =
+        log.iter().filter(|(_, next)| matches!(next, Next::Probe(_))).map(|(at, _)| *at).collect();
+    assert_eq!(times.iter().filter(|at| at.is_zero()).count(), 5, "the burst");
+    assert!((60..=64).contains(&times.len()), "{} in a minute", times.len());
+    assert!(times[5..].windows(2).all(|pair| pair[1].saturating_sub(pair[0]) >= S), "{times:?}");
+}
+
+#[test]
+fn at_home_five_probes_run_at_the_same_time() {
+    for (lasts, expected) in [(S * 1_000, 5..=5), (S * 10, 30..=30)] {
+        let mut schedule = at_home();
+        for number in 0..200 {
+            schedule.ask(asked(&format!("https://s{number}.example/"), number, S * 1_000)).expect("room");
+        }
+        let log = run(&mut schedule, before(S * 60), lasts);
+        assert!(expected.contains(&probes(&log)), "{}", probes(&log));
+    }
+}
+
+#[test]
+fn at_home_a_host_and_an_address_are_met_once_in_ten_seconds() {
+    let one: IpAddr = "192.0.2.1".parse().expect("an address");
+    for (what, names, path) in [("one host", 1, true), ("one address", 20, false)] {
+        let mut schedule = at_home();
+        let set = (0..20)
+            .map(|n| assigned(&format!("https://s{}.example/{n}", if path { 0 } else { n % names }), S));
+        schedule.set(set.collect(), Duration::ZERO);
+        // The names are strange at first: each is met once until its address is known.
+        let began = S * 60;
+        run_to(&mut schedule, began, S / 10, |_| Some(one));
+        let log = run_to(&mut schedule, began + S * 100, S / 10, |_| Some(one));
+        let times: Vec<_> =
+            log.iter().filter(|(_, n)| matches!(n, Next::Probe(_))).map(|(at, _)| *at).collect();
+        assert!((8..=10).contains(&times.len()), "{what}: {times:?}");
+        assert!(times.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) >= S * 10), "{what}: {times:?}");
+    }
+}
+
+#[test]
+fn at_home_checks_of_one_address_under_many_names_are_ten_seconds_apart() {
+    let one: IpAddr = "192.0.2.1".parse().expect("an address");
+    let mut schedule = at_home();
+    let ask = |schedule: &mut Schedule, name: &str, number, now| {
+        schedule.ask(asked(&format!("https://{name}.example/"), number, now + S * 60)).expect("room");
+    };
+    for (name, number) in [("a", 1), ("b", 2)] {
+        ask(&mut schedule, name, number, Duration::ZERO);
+    }
+    run_to(&mut schedule, S, S / 10, |_| Some(one));
+    for (name, number) in [("a", 3), ("b", 4)] {
+        ask(&mut schedule, name, number, S);
+    }
+    let log = run_to(&mut schedule, S * 40, S / 10, |_| Some(one));
+    let times: Vec<_> = log.iter().map(|(at, _)| *at).collect();
+    assert_eq!(times.len(), 2);
+    assert!(times[0] >= S * 10 && times[1].saturating_sub(times[0]) >= S * 10, "{times:?}");
+}
+
+#[test]
+fn at_home_a_day_has_two_hundred_megabytes() {
+    let mut schedule = at_home();
+    let set = (0..1_000).map(|n| assigned(&format!("https://s{n}.example/"), S * 600)).collect();
+    schedule.set(set, Duration::ZERO);
+    let log = run(&mut schedule, S * 86_400, S / 10);
+    let bytes = probes(&log) as u64 * (65_536 + 8_192);
+    assert!((190_000_000..=201_000_000).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn an_operators_own_machines_are_met_at_will_at_home_too() {
+    let mut schedule = at_home();
+    let set = (0..1_000)
+        .map(|n| Assigned { owner: Owner::Operator, ..assigned(&format!("https://s{n}.example/"), S * 15) });
+    schedule.set(set.collect(), Duration::ZERO);
+    assert_eq!(probes(&run(&mut schedule, before(S * 15), S)), 1_000);
+}
+
+#[test]
+fn an_operators_agent_keeps_up_with_a_thousand_targets_of_strangers() {
+    let mut schedule = schedule(256);
+    let address = |host: &Host| {
+        let n: u8 = host.as_str().bytes().fold(0, u8::wrapping_add);
+        Some(IpAddr::from([192, 0, 2, n]))
+    };
+    let set = (0..1_000).map(|n| assigned(&format!("https://s{n}.example/"), S * 15)).collect();
+    schedule.set(set, Duration::ZERO);
+    let log = run_to(&mut schedule, before(S * 60), S / 10, address);
+    assert_eq!(log.len(), probes(&log), "nothing is given up");
+    assert!((3_950..=4_000).contains(&log.len()), "{}", log.len());
+}
+
+#[test]
+fn other_ways_take_turns_with_the_usual_one() {
+    let mut schedule = schedule(8);
+    schedule.set(vec![assigned("https://a.example.com/", 10 * S)], Duration::ZERO);
+    let mut taken = Vec::new();
+    for round in 1..=9_u32 {
+        let now = 10 * S * round;
+        let Some(Next::Probe(request)) = schedule.next(now) else { panic!("due in round {round}") };
+        // The first good answer shows both other ways; a failure later forgets neither.
+        let ways = (round == 1).then_some(Ways { h3: true, v4: true });
+        schedule.ended(Ended { ways, ..ended(&request, None, 0) }, now);
+        taken.push((request.protocol, request.family));
+    }
+    let (usual, h3, v4) = ((None, None), (Some(Protocol::H3), None), (None, Some(Family::V4)));
+    assert_eq!(taken, [usual, h3, usual, v4, usual, h3, usual, v4, usual]);
+}
+
+#[test]
+fn only_a_good_answer_of_the_usual_way_shows_others() {
+    let request = ProbeRequest::new(target("https://a.example.com/"));
+    let answer = ProbeResult {
+        family: Some(Family::V6),
+        h3_advert: Some(parallax_model::H3Advert::AltSvc),
+        dns: parallax_model::DnsFacts {
+            addresses: vec![
+                "2001:db8::1".parse().expect("an address"),
+                "192.0.2.1".parse().expect("an address"),
+            ],
+            ..parallax_model::DnsFacts::default()
+        },
+        ..ProbeResult::new(request.target.clone(), parallax_model::UnixMicros(0), Outcome::Ok)
+    };
+    assert_eq!(Ways::shown(&request, &answer), Some(Ways { h3: true, v4: true }));
+    let met_by_v4 = ProbeResult { family: Some(Family::V4), ..answer.clone() };
+    assert_eq!(Ways::shown(&request, &met_by_v4), Some(Ways { h3: true, v4: false }));
+    let over_h3 = ProbeRequest { protocol: Some(Protocol::H3), ..request.clone() };
+    assert_eq!(Ways::shown(&over_h3, &answer), None);
+    let failure = parallax_model::Failure {
+        kind: parallax_model::FailureKind::Http(parallax_model::HttpFailure::Timeout),
+        party: parallax_model::Party::Target,
+    };
+    let failed = ProbeResult { outcome: Outcome::Failed(failure), ..answer };
+    assert_eq!(Ways::shown(&request, &failed), None);
 }
