@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_diagnose::{World, WorldAgent, WorldReports, WorldResult};
-use parallax_model::{AgentId, NetworkKind, ProbeResult, ReportCounts, UnixMicros, Vantage};
+use parallax_model::{AgentId, NetworkKind, Pop, ProbeResult, Protocol, ReportCounts, UnixMicros, Vantage};
 
 use crate::read::CheckRow;
 use crate::reported::Reported;
 
 /// How many results of one agent count at once: three rounds (diagnosis.md 5.10).
 const ROUNDS: usize = 3;
+/// How long a good answer says which way an agent takes (diagnosis.md 5.1): a connection that never stood shows no PoP.
+const WAY_KEPT: Duration = Duration::from_hours(24);
 /// Results older than this never count, however long the interval.
 const MAX_AGE: Duration = Duration::from_mins(15);
 /// A target's window reaches back three intervals, but at least this far, so that checks of unwatched sites stay a while.
@@ -48,6 +50,31 @@ struct Track {
     fails: f64,
     total: f64,
     first_bytes_us: VecDeque<u32>,
+    last_good: Option<Way>,
+}
+
+/// The way an agent's last good answer took.
+#[derive(Debug, Clone)]
+struct Way {
+    at: UnixMicros,
+    pop: Option<Pop>,
+    protocol: Option<Protocol>,
+}
+
+impl Way {
+    fn of(at: UnixMicros, result: &ProbeResult) -> Self {
+        let pop = result.emitter.as_ref().and_then(|emitter| emitter.pop.clone());
+        Self { at, pop, protocol: result.protocol }
+    }
+
+    /// Fills in what a failure came too early to show.
+    fn fill(&self, now: UnixMicros, result: &mut WorldResult) {
+        if now.since(self.at) > u64::try_from(WAY_KEPT.as_micros()).unwrap_or(u64::MAX) {
+            return;
+        }
+        result.pop = result.pop.take().or_else(|| self.pop.clone());
+        result.protocol = result.protocol.or(self.protocol);
+    }
 }
 
 impl Track {
@@ -129,8 +156,12 @@ impl Window {
             fails: 0.0,
             total: 0.0,
             first_bytes_us: VecDeque::new(),
+            last_good: None,
         });
         track.vantage = Arc::clone(vantage);
+        if result.outcome.is_ok() {
+            track.last_good = Some(Way::of(at, &result));
+        }
         track.recent.push_back(Seen { at, result });
         track.unsettled += 1;
         if track.recent.len() > ROUNDS {
@@ -184,6 +215,9 @@ impl Window {
             let usual = track.usual_first_byte_ms();
             for (attempt, seen) in (1..).zip(&track.recent) {
                 let mut result = world_result(agent, &seen.result, Duration::from_micros(now.since(seen.at)));
+                if let Some(way) = track.last_good.as_ref().filter(|_| !seen.result.outcome.is_ok()) {
+                    way.fill(now, &mut result);
+                }
                 result.attempt = Some(attempt);
                 result.ttfb_usual_ms = usual;
                 world.results.push(result);
@@ -311,5 +345,29 @@ pub(crate) mod tests {
         window.add(agent, &vantage, UnixMicros(0), result(502));
         window.settle(true);
         assert_eq!(rate(&window), Some(1.4 / 21.0));
+    }
+
+    #[test]
+    fn a_failure_is_told_the_way_the_agents_last_good_answer_took() {
+        let vantage = Arc::new(Vantage::default());
+        let agent: AgentId = "a1".parse().expect("an id");
+        let mut window = Window::new(Some(Duration::from_secs(15)));
+        let mut good = (*result(200)).clone();
+        good.emitter = Some(parallax_model::Emitter {
+            name: "an-edge".into(),
+            layer: parallax_model::Layer::Edge,
+            pop: "FRA".parse().ok(),
+            via: Vec::new(),
+        });
+        good.protocol = Some(Protocol::H2);
+        window.add(agent.clone(), &vantage, UnixMicros(0), Arc::new(good));
+        window.add(agent, &vantage, UnixMicros(0).plus_secs(15), result(502));
+        let ways = |now_s: i64| -> Vec<(Option<String>, Option<Protocol>)> {
+            let world = window.world(UnixMicros(0).plus_secs(now_s), &Reported::default(), &[]);
+            world.results.iter().map(|r| (r.pop.as_ref().map(ToString::to_string), r.protocol)).collect()
+        };
+        let known = (Some("FRA".to_owned()), Some(Protocol::H2));
+        assert_eq!(ways(20), [known.clone(), known.clone()]);
+        assert_eq!(ways(24 * 3_600 + 1), [known, (None, None)]);
     }
 }
