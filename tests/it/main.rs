@@ -7,7 +7,11 @@
 #![expect(clippy::print_stdout, reason = "what a test says is shown when it fails")]
 
 mod browser;
+mod forbidden;
+mod fuzz;
 mod gateways;
+mod hostile;
+mod http3;
 mod kill_9;
 mod no_internet;
 mod one_isp;

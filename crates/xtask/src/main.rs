@@ -1,10 +1,13 @@
-//! `cargo xtask`: what is done to the workspace as a whole. Testing, linting, generating, picturing, building what is shipped.
+//! `cargo xtask`: what is done to the workspace as a whole. Testing, linting, generating, picturing, measuring, building what
+//! is shipped.
 //!
 //! It calls cargo and other programs and reports how they ended; it knows nothing of what Parallax does.
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod child;
+mod fuzz;
 mod needs;
 mod parts;
 mod shots;
@@ -16,7 +19,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::Bench;
 use crate::child::say;
+use crate::fuzz::Fuzz;
 use crate::workspace::cargo;
 
 /// What is done to the workspace as a whole.
@@ -44,6 +49,13 @@ enum Task {
         /// The folder the pictures go to.
         dir: PathBuf,
     },
+    /// Measure, beside the programs others wrote; without a name, say what can be measured.
+    Bench {
+        #[command(subcommand)]
+        bench: Option<Bench>,
+    },
+    /// Run the fuzz targets for as long as asked; fails when one finds something.
+    Fuzz(Fuzz),
     /// Build the two programs as they are shipped.
     Dist,
 }
@@ -60,6 +72,8 @@ async fn main() -> ExitCode {
             child::run(command, child::BUILD_DEADLINE).await
         }
         Task::Shots { dir } => shots::take(&dir).await,
+        Task::Bench { bench } => bench::run(bench).await,
+        Task::Fuzz(fuzz) => fuzz::run(fuzz).await,
         Task::Dist => {
             let build = ["build", "--profile", "dist", "--bin", "parallax", "--bin", "parallax-agent"];
             child::run(cargo(&build), child::BUILD_DEADLINE).await

@@ -20,10 +20,12 @@ enum What {
     Folder(&'static str),
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 9] = [
     Need { what: What::Program("nginx"), package: "nginx-light" },
     Need { what: What::Program("haproxy"), package: "haproxy" },
+    Need { what: What::Program("caddy"), package: "caddy" },
     Need { what: What::Program("ip"), package: "iproute2" },
+    Need { what: What::Program("nft"), package: "nftables" },
     Need { what: What::Program("chromium"), package: "chromium" },
     Need { what: What::Folder("/usr/share/fonts/truetype/noto"), package: "fonts-noto-core" },
     Need { what: What::Program("node"), package: "nodejs" },
@@ -31,7 +33,7 @@ const NEEDS: [Need; 7] = [
 ];
 
 /// Another process may hold dpkg's lock for a while.
-const APT_PATIENCE: &str = "DPkg::Lock::Timeout=300";
+pub(crate) const APT_PATIENCE: &str = "DPkg::Lock::Timeout=300";
 /// Where the browser tests' own packages are named.
 const BROWSER: &str = "tests/browser";
 

@@ -1,4 +1,4 @@
-//! Real gateways in front of servers that fail: nginx and HAProxy, each with its own configuration in its own folder.
+//! Real gateways in front of servers that fail: nginx, HAProxy and Caddy, each with its own configuration in its own folder.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -31,6 +31,7 @@ pub(crate) struct Gateway {
 pub(crate) enum Kind {
     Nginx,
     Haproxy,
+    Caddy,
 }
 
 impl Gateway {
@@ -49,6 +50,15 @@ impl Gateway {
         Self::start(Kind::Haproxy, program, dir, configuration).await
     }
 
+    /// Caddy, with these sites; `LISTEN_PORT` in it stands for the port it listens on. What it keeps is in `dir`.
+    pub(crate) async fn caddy(program: &Path, dir: &Path, sites: &str) -> anyhow::Result<Self> {
+        let kept = dir.display();
+        let configuration = format!(
+            "{{\nadmin off\nskip_install_trust\nauto_https disable_redirects\nstorage file_system {kept}\n}}\n{sites}\n"
+        );
+        Self::start(Kind::Caddy, program, dir, &configuration).await
+    }
+
     async fn start(kind: Kind, program: &Path, dir: &Path, configuration: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(dir)?;
         let mut last = None;
@@ -59,7 +69,9 @@ impl Gateway {
                 kind,
                 program,
                 dir,
-                &configuration.replace("LISTEN", &address.to_string()),
+                &configuration
+                    .replace("LISTEN_PORT", &address.port().to_string())
+                    .replace("LISTEN", &address.to_string()),
                 address,
             )
             .await
@@ -86,6 +98,10 @@ impl Gateway {
         match kind {
             Kind::Nginx => command.arg("-e").arg(&log).arg("-p").arg(dir).arg("-c").arg(&file),
             Kind::Haproxy => command.arg("-db").arg("-f").arg(&file),
+            Kind::Caddy => {
+                command.env("XDG_DATA_HOME", dir).env("XDG_CONFIG_HOME", dir);
+                command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file)
+            }
         };
         command
             .current_dir(dir)

@@ -1,0 +1,73 @@
+//! The programs others wrote that ours are measured beside, as Debian ships them.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use rustix::process::geteuid;
+use tokio::process::Command;
+
+use crate::child::{self, BUILD_DEADLINE, say};
+use crate::needs::APT_PATIENCE;
+use crate::workspace::{find, root};
+
+const BLACKBOX: &str = "prometheus-blackbox-exporter";
+const CURL: &str = "curl";
+
+/// Where packages are unpacked to, under the root of the workspace.
+const UNPACKED: &str = "target/bench/peers";
+
+/// prometheus-blackbox-exporter: installed, or else its package unpacked beside the build. Installing it would start a service
+/// that listens on every address. `None`, and a line that says so, where it cannot be had.
+pub(crate) async fn blackbox() -> anyhow::Result<Option<PathBuf>> {
+    let unpacked = root().join(UNPACKED).join("usr/bin").join(BLACKBOX);
+    if let Some(there) = find(BLACKBOX).or_else(|| unpacked.is_file().then(|| unpacked.clone())) {
+        return Ok(Some(there));
+    }
+    if find("apt-get").is_none() || find("dpkg-deb").is_none() {
+        say(format_args!("    {BLACKBOX} is left out: it is not installed, and this is no Debian"));
+        return Ok(None);
+    }
+    if let Err(error) = unpack(BLACKBOX).await {
+        say(format_args!("    {BLACKBOX} is left out: {error:#}"));
+        return Ok(None);
+    }
+    Ok(unpacked.is_file().then_some(unpacked))
+}
+
+/// curl, installed when missing and we may; else a line that says it is left out.
+pub(crate) async fn curl() -> anyhow::Result<()> {
+    if find(CURL).is_some() {
+        return Ok(());
+    }
+    if !geteuid().is_root() || find("apt-get").is_none() {
+        say(format_args!(
+            "    {CURL} is left out: it is not installed, and only root with apt-get can do that"
+        ));
+        return Ok(());
+    }
+    child::run(apt(&["update"]), BUILD_DEADLINE).await?;
+    child::run(apt(&["install", "-y", "--no-install-recommends", CURL]), BUILD_DEADLINE).await
+}
+
+async fn unpack(package: &str) -> anyhow::Result<()> {
+    let folder = root().join(UNPACKED);
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    if geteuid().is_root() {
+        child::run(apt(&["update"]), BUILD_DEADLINE).await?;
+    }
+    let mut download = apt(&["download", package]);
+    download.current_dir(&folder);
+    child::run(download, BUILD_DEADLINE).await?;
+    let files = std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+    let paths = files.filter_map(Result::ok).map(|file| file.path());
+    let file = paths.filter(|path| path.extension().is_some_and(|e| e == "deb")).max();
+    let mut unpack = Command::new("dpkg-deb");
+    unpack.arg("--extract").arg(file.context("the package did not come")?).arg(&folder);
+    child::run(unpack, BUILD_DEADLINE).await
+}
+
+fn apt(args: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.args(["-q", "-o", APT_PATIENCE]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
