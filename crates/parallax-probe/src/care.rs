@@ -166,7 +166,7 @@ impl Prober {
 
     /// Asks the beacons whether our line works for a family, over TCP: `Ok` with the first that answers as it should, `Untested`
     /// when there is none for this family.
-    pub async fn beacon(&self, family: Family) -> BeaconState {
+    pub(crate) async fn beacon(&self, family: Family) -> BeaconState {
         let fits = |target: &&Target| target.host.ip().is_none_or(|ip| Family::of(ip) == family);
         let asked: Vec<&Target> = self.settings.beacons.iter().filter(fits).take(MAX_BEACONS).collect();
         if asked.is_empty() {

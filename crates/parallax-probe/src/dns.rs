@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::{Either, select};
 use hickory_net::NetError;
 use hickory_proto::rr::{Name, RData, RecordType};
@@ -72,9 +73,9 @@ pub(crate) struct Answer {
 
 /// The resolvers of a prober.
 pub(crate) struct Names {
-    own: Asked,
-    zones: Vec<(ZoneResolver, Asked)>,
-    public: Vec<(PublicResolver, Asked)>,
+    own: ArcSwap<Asked>,
+    zones: Vec<(ZoneResolver, Arc<Asked>)>,
+    public: Vec<(PublicResolver, Arc<Asked>)>,
     deadline: Duration,
 }
 
@@ -86,21 +87,14 @@ struct Asked {
 
 impl Names {
     pub(crate) fn new(settings: &ProberSettings) -> Result<Self, ProberError> {
-        let (name, config): (Arc<str>, _) = match &settings.resolver {
-            ResolverSetting::System => (OWN_RESOLVER.into(), system_config(settings)?),
-            ResolverSetting::Servers { name, addrs } if addrs.is_empty() => {
-                return Err(ProberError::NoServer { name: name.clone() });
-            }
-            ResolverSetting::Servers { name, addrs } => (name.clone(), servers(addrs, settings)),
-        };
-        let own = Asked::new(name, config, settings)?;
+        let own = ArcSwap::from_pointee(Asked::own(settings)?);
         let mut zones = settings
             .zones
             .iter()
             .map(|zone| {
                 let config = servers(&[zone.addr], settings);
                 let name = zone.name.clone().unwrap_or_else(|| OWN_RESOLVER.into());
-                Ok((zone.clone(), Asked::new(name, config, settings)?))
+                Ok((zone.clone(), Arc::new(Asked::new(name, config, settings)?)))
             })
             .collect::<Result<Vec<_>, ProberError>>()?;
         zones.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.zone.as_str().len()));
@@ -108,10 +102,16 @@ impl Names {
         let public = public
             .map(|named| {
                 let config = servers(&named.addrs, settings);
-                Ok((named.which, Asked::new(named.name(), config, settings)?))
+                Ok((named.which, Arc::new(Asked::new(named.name(), config, settings)?)))
             })
             .collect::<Result<Vec<_>, ProberError>>()?;
         Ok(Self { own, zones, public, deadline: settings.deadlines.dns })
+    }
+
+    /// Puts the own resolver of these settings in the place of the one before; lookups on their way go on with that one.
+    pub(crate) fn follow(&self, settings: &ProberSettings) -> Result<(), ProberError> {
+        self.own.store(Arc::new(Asked::own(settings)?));
+        Ok(())
     }
 
     /// Asks the own resolver for the addresses of a name: of one family, or of both with IPv4 first in the answer.
@@ -173,13 +173,13 @@ impl Names {
         if self.zone(host).is_some() { None } else { self.public.first().map(|(which, _)| *which) }
     }
 
-    fn asked(&self, question: &Question<'_>) -> Option<&Asked> {
+    fn asked(&self, question: &Question<'_>) -> Option<Arc<Asked>> {
         let by_rule = self.zones.iter().find(|(zone, _)| zone.holds(question.host));
         match (by_rule, question.resolver) {
-            (Some((_, asked)), _) => Some(asked),
-            (None, ResolverChoice::Own) => Some(&self.own),
+            (Some((_, asked)), _) => Some(Arc::clone(asked)),
+            (None, ResolverChoice::Own) => Some(self.own.load_full()),
             (None, ResolverChoice::Public(which)) => {
-                self.public.iter().find(|(known, _)| *known == which).map(|(_, asked)| asked)
+                self.public.iter().find(|(known, _)| *known == which).map(|(_, asked)| Arc::clone(asked))
             }
         }
     }
@@ -188,7 +188,7 @@ impl Names {
 impl std::fmt::Debug for Names {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Names")
-            .field("own", &self.own.name)
+            .field("own", &self.own.load().name)
             .field("zones", &self.zones.len())
             .field("public", &self.public.len())
             .finish_non_exhaustive()
@@ -196,6 +196,18 @@ impl std::fmt::Debug for Names {
 }
 
 impl Asked {
+    /// The agent's own resolver.
+    fn own(settings: &ProberSettings) -> Result<Self, ProberError> {
+        let (name, config) = match &settings.resolver {
+            ResolverSetting::System => (OWN_RESOLVER.into(), system_config(settings)?),
+            ResolverSetting::Servers { name, addrs } if addrs.is_empty() => {
+                return Err(ProberError::NoServer { name: name.clone() });
+            }
+            ResolverSetting::Servers { name, addrs } => (name.clone(), servers(addrs, settings)),
+        };
+        Self::new(name, config, settings)
+    }
+
     fn new(name: Arc<str>, config: ResolverConfig, settings: &ProberSettings) -> Result<Self, ProberError> {
         let mut builder = Resolver::builder_with_config(config, Connecting::default());
         set_options(builder.options_mut(), settings);

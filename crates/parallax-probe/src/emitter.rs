@@ -6,8 +6,8 @@
 //! 3. Known emitters that left a trace without having written it stand in `via`, nearest to the visitor first.
 //! 4. Nothing fits: `unknown`. A guess would be worse.
 //!
-//! The marks are data: `fingerprints/*.toml`, each with its source and samples that the tests run. A page's text is looked at
-//! and forgotten; nothing of it is kept here.
+//! The marks are data: `fingerprints/*.toml`, each with its source and samples that the tests run; the build makes tables of them.
+//! A page's text is looked at and forgotten; nothing of it is kept here.
 
 mod cause;
 mod glob;
@@ -24,11 +24,15 @@ use parallax_model::{BlockedFailure, Confidence, Emitter, FailureKind, Layer, Po
 
 pub use self::cause::ResponseCause;
 use self::index::{Answer, Fit};
-use self::known::{Fingerprint, Place};
+use self::known::{FINGERPRINTS, Fingerprint, Place};
 pub use self::page::MAX_PAGE_BYTES;
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod score;
+#[cfg(test)]
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -57,7 +61,7 @@ pub struct Explained {
 /// Explains an answer by its status, its headers and the beginning of its page. Of the page, [`MAX_PAGE_BYTES`] are searched.
 pub fn emitter(status: Option<u16>, headers: &HeaderMap, body_prefix: &[u8]) -> Explained {
     let answer = Answer::new(status, headers, body_prefix);
-    let fits = index::all().fits(&answer);
+    let fits = index::fits(&answer);
     let stated = proxy_status::read(headers);
     if let Some(error) = stated.iter().find(|hop| hop.error.is_some()) {
         return by_proxy_status(error, &stated, &answer, &fits);
@@ -87,7 +91,7 @@ pub fn emitter(status: Option<u16>, headers: &HeaderMap, body_prefix: &[u8]) -> 
     let failed = kind.is_some() || status.is_none_or(|status| status >= 400);
     let cause = fit.cause.or(usual).filter(|_| failed);
     Explained {
-        emitter: Emitter { name: fit.known.name.as_str().into(), layer: fit.layer(status), pop, via },
+        emitter: Emitter { name: fit.known.name.into(), layer: fit.layer(status), pop, via },
         cause: cause::of(status, cause),
         confidence: Confidence::new(f64::from(fit.weight) / 100.0),
         evidence: fit.marks.iter().take(MAX_EVIDENCE).map(|mark| mark.shown()).collect(),
@@ -102,13 +106,13 @@ fn by_proxy_status(
     answer: &Answer<'_>,
     fits: &[Fit],
 ) -> Explained {
-    let known = known::all().iter().find(|known| known.calls_itself(&error.name));
-    let name: Arc<str> = known.map_or(error.name.as_str(), |known| known.name.as_str()).into();
+    let known = FINGERPRINTS.iter().find(|known| known.calls_itself(&error.name));
+    let name: Arc<str> = known.map_or(error.name.as_str(), |known| known.name).into();
     let mut via: Vec<Arc<str>> = Vec::new();
     // The list begins at the origin (RFC 9209, 2); we name the nearest to the visitor first.
     for hop in stated.iter().rev() {
-        let known = known::all().iter().find(|known| known.calls_itself(&hop.name));
-        let hop: Arc<str> = known.map_or(hop.name.as_str(), |known| known.name.as_str()).into();
+        let known = FINGERPRINTS.iter().find(|known| known.calls_itself(&hop.name));
+        let hop: Arc<str> = known.map_or(hop.name.as_str(), |known| known.name).into();
         if hop != name && !via.contains(&hop) {
             via.push(hop);
         }
@@ -151,7 +155,7 @@ fn passers(fits: &[Fit], writer: Option<&Fingerprint>) -> Vec<Arc<str>> {
     let mut passed: Vec<&Fingerprint> =
         fits.iter().filter(|fit| fit.passed && counts(fit.known)).map(|fit| fit.known).collect();
     passed.sort_by_key(|known| known.distance());
-    passed.iter().take(MAX_VIA).map(|known| known.name.as_str().into()).collect()
+    passed.iter().take(MAX_VIA).map(|known| known.name.into()).collect()
 }
 
 /// What an answer counts as: what a mark says, else what the status says together with who wrote it.

@@ -14,14 +14,14 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use parallax_model::{
-    AgentFailure, BodyFacts, FailureKind, HttpFailure, Party, Protocol, StatusCode, TlsFailure,
+    AgentFailure, BodyFacts, FailureKind, HttpFailure, Micros, Party, Protocol, StatusCode, TlsFailure,
 };
 use ring::digest::{Context, SHA256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::guard::Guarded;
+use crate::guard::{Guarded, Moments};
 use crate::hop::Hop;
 use crate::progress::{Progress, Stage, StageFailure};
 
@@ -71,7 +71,8 @@ where
     hyper::ext::on_informational(&mut request, move |_| {
         count.fetch_add(1, Ordering::Relaxed);
     });
-    let io = TokioIo::new(Guarded::new(stream, protocol));
+    let moments = Moments::default();
+    let io = TokioIo::new(Guarded::new(stream, protocol, moments.clone()));
     progress.begin(Stage::FirstByte);
     let limit = hop.settings.deadlines.first_byte;
     if protocol == Protocol::H2 {
@@ -90,7 +91,7 @@ where
                 async move { sender.send_request(request).await },
             ))
         };
-        converse(work, limit, hop, progress).await
+        converse(work, limit, hop, progress, &moments).await
     } else {
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.max_buf_size(MAX_HEADER_BYTES).max_headers(MAX_HEADER_LINES);
@@ -101,7 +102,7 @@ where
                 async move { sender.send_request(request).await },
             ))
         };
-        converse(work, limit, hop, progress).await
+        converse(work, limit, hop, progress, &moments).await
     }
 }
 
@@ -135,6 +136,7 @@ async fn converse<W, C, R>(
     limit: Duration,
     hop: &Hop<'_>,
     progress: &mut Progress,
+    moments: &Moments,
 ) -> Result<Answer, StageFailure>
 where
     W: Future<Output = hyper::Result<(Connection<C>, R)>>,
@@ -153,6 +155,9 @@ where
         Err(_) => return Err(failed(HttpFailure::Timeout, Party::Target)),
     };
     progress.end();
+    if let Some(took) = moments.first_byte() {
+        progress.result.phases.first_byte = Some(Micros::from(took));
+    }
     let (parts, body) = response.into_parts();
     let mut begun = Begun::new(parts, progress)?;
     let Some(until) = begun.read_until(hop, progress) else { return Ok(begun.led_elsewhere()) };

@@ -5,10 +5,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use parallax_model::Protocol;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use crate::exchange::{MAX_BODY_BYTES, MAX_INFORMATIONAL};
 
@@ -30,11 +33,33 @@ pub(crate) struct Guarded<S> {
     inner: S,
     heard: usize,
     frames: Option<Frames>,
+    moments: Moments,
 }
 
 impl<S> Guarded<S> {
-    pub(crate) fn new(inner: S, protocol: Protocol) -> Self {
-        Self { inner, heard: 0, frames: (protocol == Protocol::H2).then(Frames::default) }
+    pub(crate) fn new(inner: S, protocol: Protocol, moments: Moments) -> Self {
+        Self { inner, heard: 0, frames: (protocol == Protocol::H2).then(Frames::default), moments }
+    }
+}
+
+/// When the request left and when its answer began, taken where the bytes pass: what the HTTP library does before and after
+/// is no part of a site's time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moments(Arc<Mutex<[Option<Instant>; 2]>>);
+
+impl Moments {
+    const SENT: usize = 0;
+    const HEARD: usize = 1;
+
+    fn note(&self, which: usize) {
+        let mut moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        moments[which].get_or_insert_with(Instant::now);
+    }
+
+    /// From the first write to the first byte of the answer (over HTTP/2: to its first HEADERS frame).
+    pub(crate) fn first_byte(&self) -> Option<Duration> {
+        let [sent, heard] = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard?.checked_duration_since(sent?)
     }
 }
 
@@ -48,8 +73,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         if this.heard > MAX_WIRE_BYTES {
             return Poll::Ready(Err(io::Error::other("the answer is padded without end")));
         }
-        if let Some(frames) = &mut this.frames {
-            frames.take(new)?;
+        let begun = match &mut this.frames {
+            Some(frames) => frames.take(new)?,
+            None => !new.is_empty(),
+        };
+        if begun {
+            this.moments.note(Moments::HEARD);
         }
         Poll::Ready(Ok(()))
     }
@@ -57,7 +86,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
+        this.moments.note(Moments::SENT);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -73,7 +105,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.inner).poll_write_vectored(cx, bufs))?;
+        this.moments.note(Moments::SENT);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -94,7 +129,9 @@ struct Frames {
 }
 
 impl Frames {
-    fn take(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Takes bytes; true when the head of an answer is among them.
+    fn take(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
+        let mut answers = false;
         while !bytes.is_empty() {
             let skipped = self.payload.min(bytes.len());
             self.payload -= skipped;
@@ -105,14 +142,14 @@ impl Frames {
             bytes = &bytes[wanted..];
             if self.filled == FRAME_HEAD {
                 self.filled = 0;
-                self.count()?;
+                answers |= self.count()?;
             }
         }
-        Ok(())
+        Ok(answers)
     }
 
-    /// Counts the frame whose head is complete.
-    fn count(&mut self) -> io::Result<()> {
+    /// Counts the frame whose head is complete; true when it begins an answer.
+    fn count(&mut self) -> io::Result<bool> {
         let [high, middle, low, kind, flags, ..] = self.head;
         self.payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         self.control += usize::from(kind != DATA);
@@ -123,7 +160,7 @@ impl Frames {
         if self.control > MAX_CONTROL_FRAMES {
             return Err(io::Error::other("too many frames that carry nothing"));
         }
-        Ok(())
+        Ok(kind == HEADERS)
     }
 }
 
@@ -148,9 +185,21 @@ mod tests {
         for (bytes, passes) in [(data, true), (fits, true), (pings, false), (ended, true), (open, false)] {
             for size in [1, 5, 9, 10, 4_096, bytes.len()] {
                 let mut frames = Frames::default();
-                let taken = bytes.chunks(size).try_for_each(|piece| frames.take(piece));
+                let taken = bytes.chunks(size).try_for_each(|piece| frames.take(piece).map(drop));
                 assert_eq!(taken.is_ok(), passes, "{} bytes by {size}", bytes.len());
             }
         }
+    }
+
+    #[test]
+    fn an_answer_over_http_2_begins_with_its_headers_and_not_with_settings() {
+        const SETTINGS: u8 = 4;
+        let mut frames = Frames::default();
+        let began: Vec<bool> =
+            [frame(SETTINGS, 0, &[0; 6]), frame(HEADERS, 0, &[0x88]), frame(DATA, 1, b"x")]
+                .iter()
+                .map(|bytes| frames.take(bytes).expect("few frames"))
+                .collect();
+        assert_eq!(began, [false, true, false]);
     }
 }

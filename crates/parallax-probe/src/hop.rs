@@ -1,6 +1,6 @@
 //! One hop: connect, handshake, one exchange, and what the answer means.
 
-use parallax_model::{H3Advert, Protocol, Scheme, StatusCode, Target};
+use parallax_model::{FailureKind, H3Advert, Protocol, Scheme, StatusCode, Target};
 use parallax_policy::VettedAddr;
 
 use crate::advert;
@@ -11,6 +11,7 @@ use crate::exchange::{Answer, exchange};
 use crate::judge::judge;
 use crate::progress::{Progress, Stage, StageFailure};
 use crate::quic::{self, UdpPaths};
+use crate::redirect;
 use crate::settings::ProberSettings;
 use crate::tls::Tls;
 
@@ -84,11 +85,19 @@ impl Hop<'_> {
         if self.own && *scheme == Scheme::Https && advert::says_h3(&headers, host, *port) {
             progress.result.h3_advert.get_or_insert(H3Advert::AltSvc);
         }
-        if let Some(location) = location {
-            return HopEnd::Elsewhere { status, location };
-        }
-        // A filter's page often comes with 200.
+        // A filter's page often comes with 200, or is where a redirect leads.
         let explained = emitter(Some(status.get()), &headers, &body.prefix);
+        if let Some(location) = location {
+            // Where it leads to no public place, that says more: a site can send everybody to an address of its own network.
+            let notice = matches!(explained.kind, Some(FailureKind::Blocked(_)))
+                && redirect::leaves_site(self.target, &location)
+                && redirect::resolve(&self.settings.policy.current(), self.target, &location)
+                    .allowed()
+                    .is_ok();
+            if !notice {
+                return HopEnd::Elsewhere { status, location };
+            }
+        }
         progress.result.outcome = judge(status, &explained);
         let now = u64::try_from(progress.result.started_at.as_secs()).unwrap_or_default();
         progress.result.retry_after_s = retry_after_s(&headers, now);

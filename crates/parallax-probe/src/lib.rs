@@ -4,8 +4,9 @@
 //! ended in the words of the closed list of failures, whose failure that is, and who wrote the answer ([`mod@emitter`]).
 //!
 //! It connects to a [`parallax_policy::VettedAddr`] and to nothing else: every hop of a redirect, every `--connect-to` and
-//! every `--resolve` goes through the policy. It keeps no body, follows no hint a server gives besides `Location`, and caches no
-//! answer of a resolver.
+//! every `--resolve` goes through the policy. Besides, it sends questions for names: to the system's resolver, to those its
+//! settings name, and to the servers of a zone whose addresses the policy allows. It keeps no body, follows no hint a server
+//! gives besides `Location`, and caches no answer of a resolver.
 //!
 //! It does not decide when to probe or what results mean, and it has no queue: whoever owns the schedule owns that.
 
@@ -38,11 +39,10 @@ mod tls;
 mod test_site;
 
 pub use authority::{
-    AUTHORITY_DEADLINE, Authority, AuthorityError, MAX_AUTHORITY_QUESTIONS, MAX_AUTHORITY_SERVERS, MAX_LABELS_UP, STEERING_TTL_S,
+    AUTHORITY_DEADLINE, Authority, AuthorityError, MAX_AUTHORITY_QUESTIONS, MAX_AUTHORITY_SERVERS,
+    MAX_LABELS_UP, STEERING_TTL_S,
 };
-pub use care::{
-    BEACON_DEADLINE, BEACON_FRESH, MAX_BEACONS, SUSPECT_LEAST, SUSPECT_PERCENT, SUSPECT_WINDOW,
-};
+pub use care::{BEACON_DEADLINE, BEACON_FRESH, MAX_BEACONS, SUSPECT_LEAST, SUSPECT_PERCENT, SUSPECT_WINDOW};
 pub use connect::MAX_CONNECT_TRIES;
 pub use dns::{NamedResolver, PublicResolver, ResolverChoice};
 pub use emitter::{Explained, ResponseCause, emitter};

@@ -16,7 +16,7 @@ use crate::hop::{Hop, HopEnd};
 use crate::progress::{Progress, Stage, StageFailure};
 use crate::quic::UdpPaths;
 use crate::redirect::{self, of_redirect};
-use crate::settings::{ProberError, ProberSettings};
+use crate::settings::{ProberError, ProberSettings, ResolverSetting};
 use crate::tls::Tls;
 
 #[cfg(test)]
@@ -58,6 +58,15 @@ pub struct Prober {
     pub(crate) tls: Tls,
 }
 
+/// Whether a probe goes where an answer leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follow {
+    /// At most [`MAX_REDIRECTS`] times.
+    Redirects,
+    /// Never.
+    Nothing,
+}
+
 impl Prober {
     /// Reads the system's resolver where the settings ask for it, and the root certificates.
     pub fn new(settings: ProberSettings) -> Result<Self, ProberError> {
@@ -70,14 +79,33 @@ impl Prober {
         })
     }
 
-    /// One attempt, without retry and without asking a beacon. Ends within [`Deadlines::whole`](crate::Deadlines::whole).
-    pub async fn probe(&self, request: &ProbeRequest, now: UnixMicros) -> ProbeResult {
-        self.attempt(request, None, now).await
+    /// Reads anew which resolver the system uses, where the settings ask for it. When that fails, the one before stays.
+    pub fn follow_system_resolver(&self) -> Result<(), ProberError> {
+        match self.settings.resolver {
+            ResolverSetting::System => self.names.follow(&self.settings),
+            ResolverSetting::Servers { .. } => Ok(()),
+        }
     }
 
-    async fn attempt(&self, request: &ProbeRequest, pin: Option<&Pin>, now: UnixMicros) -> ProbeResult {
+    /// One attempt, without retry and without asking a beacon. Ends within [`Deadlines::whole`](crate::Deadlines::whole).
+    pub async fn probe(&self, request: &ProbeRequest, now: UnixMicros) -> ProbeResult {
+        self.attempt(request, None, Follow::Redirects, now).await
+    }
+
+    /// One request and no more: an answer that leads elsewhere is the answer.
+    pub(crate) async fn probe_first_hop(&self, request: &ProbeRequest) -> ProbeResult {
+        self.attempt(request, None, Follow::Nothing, UnixMicros::default()).await
+    }
+
+    async fn attempt(
+        &self,
+        request: &ProbeRequest,
+        pin: Option<&Pin>,
+        follow: Follow,
+        now: UnixMicros,
+    ) -> ProbeResult {
         let mut progress = Progress::new(request, now);
-        let walk = self.walk(request, pin, &mut progress);
+        let walk = self.walk(request, pin, follow, &mut progress);
         let ended = match tokio::time::timeout(self.settings.deadlines.whole, walk).await {
             Ok(ended) => ended,
             Err(_) => Err(progress.out_of_time()),
@@ -99,6 +127,7 @@ impl Prober {
         &self,
         request: &ProbeRequest,
         pin: Option<&Pin>,
+        follow: Follow,
         progress: &mut Progress,
     ) -> Result<(), StageFailure> {
         self.check(request)?;
@@ -108,6 +137,9 @@ impl Prober {
             let ended = self.hop(request, &target, pin, progress).await;
             let ended = if seen.len() == 1 { ended } else { ended.map_err(of_redirect) };
             let HopEnd::Elsewhere { status, location } = ended? else { return Ok(()) };
+            if follow == Follow::Nothing {
+                return Ok(());
+            }
             let next = redirect::resolve(&self.settings.policy.current(), &target, &location);
             if let Some(to) = next.target()
                 && progress.result.redirects.len() < MAX_REDIRECTS

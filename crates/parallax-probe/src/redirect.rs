@@ -1,7 +1,7 @@
 //! Where a `Location` leads (RFC 9110, 10.2.2), and whether it may be followed.
 
-use parallax_model::{BlockedFailure, FailureKind, HttpFailure, Party, Target};
-use parallax_policy::Policy;
+use parallax_model::{BlockedFailure, FailureKind, Host, HttpFailure, Party, Target};
+use parallax_policy::{Policy, registrable_domain};
 use url::Url;
 
 use crate::progress::StageFailure;
@@ -48,6 +48,19 @@ pub(crate) fn of_redirect(failure: StageFailure) -> StageFailure {
         blocked().because(failure.detail)
     } else {
         failure
+    }
+}
+
+/// Whether a `Location` leads to another site: another registrable domain, or an address that is not the target's.
+pub(crate) fn leaves_site(from: &Target, location: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&location[..location.len().min(MAX_LOCATION_BYTES)]);
+    let to = Url::parse(&from.to_string()).and_then(|base| base.join(&text));
+    let Ok(Some(host)) = to.map(|url| url.host_str().and_then(|host| host.parse::<Host>().ok())) else {
+        return false;
+    };
+    match (registrable_domain(&from.host), registrable_domain(&host)) {
+        (Some(here), Some(there)) => here != there,
+        _ => from.host != host,
     }
 }
 

@@ -250,24 +250,24 @@ impl Prober {
             Tie::Authority(used) => self.ask_the_zone(used, about).await,
             Tie::Address(ip) => {
                 let request = about.request_again(about.target.clone());
-                let works = self.probe_address(&request, ip, UnixMicros::default()).await.outcome.is_ok();
+                let works = self.probe_address(&request, ip).await.outcome.is_ok();
                 if works { Part::OtherAddress(ip) } else { Part::Nothing }
             }
             Tie::Family(family) => {
                 let request =
                     ProbeRequest { family: Some(family), ..about.request_again(about.target.clone()) };
-                Part::of_family(self.probe(&request, UnixMicros::default()).await.outcome)
+                Part::of_family(self.probe_first_hop(&request).await.outcome)
             }
             Tie::WithoutH3 => {
                 let family = about.used.map(Family::of);
                 let request = ProbeRequest { family, ..ProbeRequest::new(about.target.clone()) };
-                let answered = self.probe(&request, UnixMicros::default()).await.status.is_some();
+                let answered = self.probe_first_hop(&request).await.status.is_some();
                 Part::WithoutH3(answered)
             }
             Tie::StaticPath => {
                 let Ok(path) = STATIC_PATH.parse::<Path>() else { return Part::Nothing };
                 let request = about.request_again(Target { path, ..about.target.clone() });
-                let status = self.probe(&request, UnixMicros::default()).await.status;
+                let status = self.probe_first_hop(&request).await.status;
                 Part::StaticPath(status.is_some_and(|status| status.get() < 500))
             }
             Tie::OtherPort(ip, port) => self.port_opens(ip, port, about).await,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use parallax_model::{FailureKind, Host, Party, Protocol, TlsFacts, TlsFailure, UnixMicros};
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -38,7 +38,7 @@ pub(crate) struct Tls {
     h1: Arc<ClientConfig>,
     h2: Arc<ClientConfig>,
     h3: Arc<ClientConfig>,
-    verifier: Arc<dyn ServerCertVerifier>,
+    roots: Arc<WebPkiServerVerifier>,
 }
 
 /// A finished handshake.
@@ -68,11 +68,10 @@ impl Tls {
             roots.add(root.clone()).map_err(|source| ProberError::Root { number: at + 1, source })?;
         }
         let provider = Arc::new(provider());
-        let inner =
-            rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .map_err(|e| ProberError::Tls(rustls::Error::General(e.to_string())))?;
-        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Telling { inner });
+        let roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .map_err(|e| ProberError::Tls(rustls::Error::General(e.to_string())))?;
+        let verifier = Arc::new(Telling { inner: roots.clone(), refusal: None });
         let config = |protocols: &[&[u8]]| -> Result<Arc<ClientConfig>, ProberError> {
             let builder = ClientConfig::builder_with_provider(provider.clone())
                 .with_safe_default_protocol_versions()
@@ -89,14 +88,14 @@ impl Tls {
             h1: config(&[b"http/1.1"])?,
             h2: config(&[b"h2"])?,
             h3: config(&[b"h3"])?,
-            verifier,
+            roots,
         })
     }
 
     /// The settings of one QUIC handshake, and where to look for the reason when it refuses the certificate.
     pub(crate) fn quic(&self) -> (ClientConfig, Refusal) {
         let refusal = Refusal::default();
-        let verifier = Remembering { inner: self.verifier.clone(), refusal: refusal.clone() };
+        let verifier = Telling { inner: self.roots.clone(), refusal: Some(refusal.clone()) };
         let mut config = ClientConfig::clone(&self.h3);
         config.dangerous().set_certificate_verifier(Arc::new(verifier));
         (config, refusal)
@@ -213,7 +212,9 @@ struct Rejected {
 /// Verifies as webpki does, and keeps what a refused certificate said: rustls shows a chain only after success.
 #[derive(Debug)]
 struct Telling {
-    inner: Arc<rustls::client::WebPkiServerVerifier>,
+    inner: Arc<WebPkiServerVerifier>,
+    /// Where the reason is left, for a transport that does not hand it over.
+    refusal: Option<Refusal>,
 }
 
 impl Telling {
@@ -232,15 +233,21 @@ impl ServerCertVerifier for Telling {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if chain.len() >= MAX_CHAIN {
+        let verdict = if chain.len() >= MAX_CHAIN {
             let told = format!("a chain of more than {MAX_CHAIN} certificates");
-            return Err(Self::reject(TlsFailure::Handshake, told, leaf));
-        }
-        self.inner.verify_server_cert(leaf, chain, name, ocsp, now).map_err(|error| match &error {
-            rustls::Error::InvalidCertificate(why) => {
-                Self::reject(of_certificate(why, leaf), why.to_string(), leaf)
+            Err(Self::reject(TlsFailure::Handshake, told, leaf))
+        } else {
+            self.inner.verify_server_cert(leaf, chain, name, ocsp, now).map_err(|error| match &error {
+                rustls::Error::InvalidCertificate(why) => {
+                    Self::reject(of_certificate(why, leaf), why.to_string(), leaf)
+                }
+                _ => error,
+            })
+        };
+        verdict.inspect_err(|error| {
+            if let Some(refusal) = &self.refusal {
+                refusal.leave(error.clone());
             }
-            _ => error,
         })
     }
 
@@ -272,53 +279,13 @@ impl ServerCertVerifier for Telling {
 pub(crate) struct Refusal(Arc<Mutex<Option<rustls::Error>>>);
 
 impl Refusal {
+    fn leave(&self, reason: rustls::Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
     /// The reason, if a certificate was refused.
     pub(crate) fn take(&self) -> Option<rustls::Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// Verifies as another verifier does, and remembers its refusal.
-#[derive(Debug)]
-struct Remembering {
-    inner: Arc<dyn ServerCertVerifier>,
-    refusal: Refusal,
-}
-
-impl ServerCertVerifier for Remembering {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.inner.verify_server_cert(leaf, chain, name, ocsp, now).inspect_err(|error| {
-            *self.refusal.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-        })
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }
 

@@ -31,11 +31,6 @@ impl PublicResolver {
         }
     }
 
-    /// The one that results call so.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|resolver| resolver.as_str() == name)
-    }
-
     /// Its addresses, as its operator publishes them, IPv4 first.
     fn addresses(self) -> [IpAddr; 2] {
         let (v4, v6) = match self {
@@ -109,9 +104,5 @@ mod tests {
                 "quad9 9.9.9.9:53 [2620:fe::fe]:53",
             ]
         );
-        for resolver in PublicResolver::ALL {
-            assert_eq!(PublicResolver::named(resolver.as_str()), Some(resolver));
-        }
-        assert_eq!(PublicResolver::named("203.0.113.1"), None, "nobody names a resolver of their own");
     }
 }

@@ -40,6 +40,19 @@ async fn answers_are_read_whole() {
 }
 
 #[tokio::test]
+async fn another_resolver_is_followed_and_a_bad_one_is_not() {
+    let (first, second) = (Server::new().await, Server::new().await);
+    let names = names(&first);
+    let none = ResolverSetting::Servers { name: "none".into(), addrs: Vec::new() };
+    assert!(names.follow(&ProberSettings { resolver: none, ..settings() }).is_err());
+    names.ask(&host("both"), Some(Family::V4)).await.expect("addresses");
+    assert_eq!((first.asked().len(), second.asked().len()), (1, 0), "the one before stays");
+    names.follow(&ProberSettings { resolver: second.setting(), ..settings() }).expect("a resolver");
+    names.ask(&host("both"), Some(Family::V4)).await.expect("addresses");
+    assert_eq!((first.asked().len(), second.asked().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn failures_are_told_apart() {
     let server = Server::new().await;
     let names = names(&server);

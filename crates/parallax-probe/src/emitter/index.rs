@@ -1,16 +1,18 @@
 //! Every mark of every fingerprint, ready to be tried: a mark is only looked at when the one thing it hangs on is there, so an
 //! ordinary answer costs a search of its page and a look at each of its headers, however many fingerprints there are.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
 use std::sync::LazyLock;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use parallax_model::{BlockedFailure, Layer};
-use regex::Regex;
 
 use super::ResponseCause;
 use super::glob;
-use super::known::{self, Fingerprint, Mark};
+use super::known::{
+    BY_ANY_LEAD, BY_HEADER, BY_LEAD, BY_WHOLE, BY_WORD, FINGERPRINTS, Fingerprint, HEADER_WEIGHT,
+    LEAD_SPELLINGS, MARKS, Mark, MarkId, SPELLINGS, Start,
+};
 use super::page::{self, Page, WordId, Words};
 
 /// The longest page that is compared as a whole, in bytes.
@@ -31,7 +33,7 @@ impl<'a> Answer<'a> {
     /// Looks at an answer.
     pub(super) fn new(status: Option<u16>, headers: &'a HeaderMap, body: &'a [u8]) -> Self {
         let is_good = status.is_some_and(|status| status < 400);
-        let page = Page::search(body, is_good, &all().words);
+        let page = Page::search(body, is_good, words());
         Self { status, headers, is_good, page, leads: page::leads(status, headers, body) }
     }
 }
@@ -52,198 +54,117 @@ pub(super) struct Fit {
 impl Fit {
     /// Where it stands, as the heaviest mark says, else as it usually does.
     pub(super) fn layer(&self, status: Option<u16>) -> Layer {
-        self.marks.first().and_then(|mark| mark.layer).unwrap_or(self.known.layer).layer(status)
+        self.marks.first().and_then(|mark| mark.more.layer).unwrap_or(self.known.layer).layer(status)
     }
 
     /// Whether it is known by a page, or by a header that only the writer sets.
     pub(super) fn is_firm(&self) -> bool {
-        self.weight >= known::HEADER_WEIGHT || self.marks.first().is_some_and(|mark| mark.reads_page())
+        self.weight >= HEADER_WEIGHT || self.marks.first().is_some_and(|mark| mark.reads_page())
     }
 }
 
-/// One mark with what it needs at hand.
-struct Rule {
-    /// The place of its fingerprint among all.
-    who: usize,
-    mark: &'static Mark,
-    /// Whether it shows only that the answer went through.
-    passes: bool,
-    headers: Vec<(HeaderName, &'static str)>,
-    without: Vec<HeaderName>,
-    pieces: Vec<Vec<WordId>>,
-    shape: Option<regex::bytes::Regex>,
-    leads: Vec<Regex>,
-    leads_not: Vec<Regex>,
-}
-
-/// What the value of a header must be like for a rule to be worth trying.
-struct Start {
-    /// The value's first letter, small; `None` when anything may come first.
-    letter: Option<u8>,
-    pattern: &'static str,
-    rule: usize,
-}
-
-/// All marks, by what each hangs on.
-pub(super) struct Index {
-    rules: Vec<Rule>,
-    words: Words,
-    by_word: Vec<Vec<usize>>,
-    by_header: HashMap<HeaderName, Vec<Start>>,
-    by_whole: Vec<usize>,
-    by_lead: Vec<usize>,
-}
-
-/// The index of everything known.
-pub(super) fn all() -> &'static Index {
-    static ALL: LazyLock<Index> = LazyLock::new(|| Index::new(known::all()));
+/// The search for all words of pages.
+fn words() -> &'static Words {
+    static ALL: LazyLock<Words> = LazyLock::new(|| Words::new(&SPELLINGS));
     &ALL
 }
 
-impl Index {
-    fn new(all: &'static [Fingerprint]) -> Self {
-        let mut words: Vec<&'static str> = Vec::new();
-        let mut ids: HashMap<&'static str, WordId> = HashMap::new();
-        let mut rules = Vec::new();
-        for (who, known) in all.iter().enumerate() {
-            let marks = known.mark.iter().map(|mark| (mark, false));
-            for (mark, passes) in marks.chain(known.pass.iter().map(|mark| (mark, true))) {
-                let mut id_of = |word: &'static str| {
-                    *ids.entry(word).or_insert_with(|| {
-                        words.push(word);
-                        WordId::try_from(words.len() - 1).unwrap_or(WordId::MAX)
-                    })
-                };
-                let pieces = mark
-                    .body
-                    .iter()
-                    .map(|piece| piece.split('*').filter(|word| !word.is_empty()).map(&mut id_of).collect());
-                let pieces = pieces.collect();
-                rules.push(Rule::new(who, mark, passes, pieces));
-            }
-        }
-        let mut index = Self {
-            by_word: vec![Vec::new(); words.len()],
-            words: Words::new(&words),
-            rules: Vec::new(),
-            by_header: HashMap::new(),
-            by_whole: Vec::new(),
-            by_lead: Vec::new(),
-        };
-        for (at, rule) in rules.iter().enumerate() {
-            // The longest word is the rarest.
-            if let Some(word) = rule.pieces.iter().flatten().max_by_key(|word| words[**word as usize].len()) {
-                index.by_word[*word as usize].push(at);
-            } else if rule.mark.body_is.is_some() {
-                index.by_whole.push(at);
-            } else if let Some((name, pattern)) = rule.headers.first() {
-                let letter = pattern.bytes().next().filter(|b| *b != b'*').map(|b| b.to_ascii_lowercase());
-                index.by_header.entry(name.clone()).or_default().push(Start { letter, pattern, rule: at });
-            } else {
-                index.by_lead.push(at);
-            }
-        }
-        index.rules = rules;
-        index
-    }
+/// The search for the words without which no expression for where an answer leads can fit.
+fn lead_words() -> &'static Words {
+    static ALL: LazyLock<Words> = LazyLock::new(|| Words::new(&LEAD_SPELLINGS));
+    &ALL
+}
 
-    /// What fits an answer, in the order of the files.
-    pub(super) fn fits(&self, answer: &Answer<'_>) -> Vec<Fit> {
-        let mut tried: Vec<usize> = Vec::new();
-        for word in answer.page.words() {
-            tried.extend(&self.by_word[word as usize]);
-        }
-        for (name, value) in answer.headers {
-            let value = value.as_bytes().trim_ascii();
-            let first = value.first().map(u8::to_ascii_lowercase);
-            let starts = self.by_header.get(name).into_iter().flatten();
-            let starts = starts.filter(|start| start.letter.is_none() || start.letter == first);
-            tried.extend(starts.filter(|start| glob::fits(start.pattern, value)).map(|start| start.rule));
-        }
-        if answer.page.text.len() <= MAX_WHOLE_BYTES {
-            tried.extend(&self.by_whole);
-        }
-        if !answer.leads.is_empty() {
-            tried.extend(&self.by_lead);
-        }
-        // Several lines of one header may lead to the same rule.
-        tried.sort_unstable();
-        tried.dedup();
-        let mut fitting: Vec<&Rule> =
-            tried.into_iter().map(|at| &self.rules[at]).filter(|rule| rule.fits(answer)).collect();
-        fitting.sort_by_key(|rule| (rule.who, std::cmp::Reverse(rule.mark.weight)));
-        fitting.chunk_by(|a, b| a.who == b.who).map(fit_of).collect()
+/// What fits an answer, in the order of the files.
+pub(super) fn fits(answer: &Answer<'_>) -> Vec<Fit> {
+    let mut fitting: Vec<&'static Mark> =
+        worth_trying(answer).into_iter().map(mark).filter(|mark| mark_fits(mark, answer)).collect();
+    fitting.sort_by_key(|mark| (mark.who, Reverse(mark.weight)));
+    fitting.chunk_by(|a, b| a.who == b.who).map(fit_of).collect()
+}
+
+/// The marks of which the one thing they hang on is there.
+fn worth_trying(answer: &Answer<'_>) -> Vec<MarkId> {
+    let mut tried: Vec<MarkId> = Vec::new();
+    for word in answer.page.words() {
+        tried.extend(hanging_on_word(&BY_WORD, word));
     }
+    for (name, value) in answer.headers {
+        let value = value.as_bytes().trim_ascii();
+        let first = value.first().map(u8::to_ascii_lowercase);
+        let starts = hanging_on_header(name.as_str()).iter();
+        let starts = starts.filter(|start| start.letter.is_none() || start.letter == first);
+        let starts = starts.filter(|start| glob::fits(mark(start.mark).headers[0].1, value));
+        tried.extend(starts.map(|start| start.mark));
+    }
+    if answer.page.text.len() <= MAX_WHOLE_BYTES {
+        tried.extend(&BY_WHOLE);
+    }
+    for lead in &answer.leads {
+        tried.extend(&BY_ANY_LEAD);
+        for hit in lead_words().found(lead.as_bytes()) {
+            tried.extend(hanging_on_word(&BY_LEAD, hit.word));
+        }
+    }
+    // Several lines of one header may lead to the same mark.
+    tried.sort_unstable();
+    tried.dedup();
+    tried
+}
+
+fn mark(id: MarkId) -> &'static Mark {
+    &MARKS[usize::from(id)]
+}
+
+fn hanging_on_word(table: &'static [(WordId, MarkId)], word: WordId) -> impl Iterator<Item = MarkId> {
+    let from = table.partition_point(|(other, _)| *other < word);
+    table[from..].iter().take_while(move |(other, _)| *other == word).map(|(_, mark)| *mark)
+}
+
+fn hanging_on_header(name: &str) -> &'static [Start] {
+    let from = BY_HEADER.partition_point(|start| start.name < name);
+    let rest = &BY_HEADER[from..];
+    &rest[..rest.partition_point(|start| start.name == name)]
 }
 
 /// What the fitting marks of one fingerprint say together.
-fn fit_of(rules: &[&Rule]) -> Fit {
-    let known = &known::all()[rules[0].who];
-    let marks: Vec<&'static Mark> = rules.iter().filter(|rule| !rule.passes).map(|rule| rule.mark).collect();
+fn fit_of(all: &[&'static Mark]) -> Fit {
+    let marks: Vec<&'static Mark> = all.iter().copied().filter(|mark| !mark.passes).collect();
     Fit {
-        known,
+        known: &FINGERPRINTS[usize::from(all[0].who)],
         weight: marks.first().map_or(0, |mark| mark.weight),
         cause: marks.iter().find_map(|mark| mark.cause),
         kind: marks.iter().find_map(|mark| mark.kind),
-        passed: rules.iter().any(|rule| rule.passes),
+        passed: all.iter().any(|mark| mark.passes),
         marks,
     }
 }
 
-impl Rule {
-    fn new(who: usize, mark: &'static Mark, passes: bool, pieces: Vec<Vec<WordId>>) -> Self {
-        let name_of = |name: &String| -> HeaderName {
-            name.parse().unwrap_or_else(|e| panic!("{name:?} in a fingerprint file is no header's name: {e}"))
-        };
-        Self {
-            who,
-            mark,
-            passes,
-            headers: mark.headers.iter().map(|(name, pattern)| (name_of(name), pattern.as_str())).collect(),
-            without: mark.without.iter().map(name_of).collect(),
-            pieces,
-            shape: mark.shape.as_ref().map(|text| {
-                regex::bytes::Regex::new(&format!("(?i){text}")).unwrap_or_else(|e| broken(text, &e))
-            }),
-            leads: mark.leads.iter().map(expression).collect(),
-            leads_not: mark.leads_not.iter().map(expression).collect(),
-        }
-    }
-
-    fn fits(&self, answer: &Answer<'_>) -> bool {
-        let mark = self.mark;
-        let page = &answer.page;
-        let status_fits =
-            mark.status.is_empty() || answer.status.is_some_and(|status| mark.status.contains(&status));
-        let reads_good_page = answer.is_good && mark.reads_page();
-        status_fits
-            && (page.plain || !(mark.plain || reads_good_page))
-            // On a good answer only marks that say what a notice means count: anybody may write about products.
-            && (!reads_good_page || mark.kind.is_some() || !mark.status.is_empty())
-            && self.headers.iter().all(|(name, pattern)| has(answer.headers, name, pattern))
-            && !self.without.iter().any(|name| answer.headers.contains_key(name))
-            && self.pieces.iter().all(|piece| page.holds(piece))
-            && mark.body_is.as_deref().is_none_or(|whole| glob::same_words(whole.as_bytes(), page.text))
-            && self.shape.as_ref().is_none_or(|shape| shape.is_match(page.text))
-            && self.leads_fit(answer)
-    }
-
-    fn leads_fit(&self, answer: &Answer<'_>) -> bool {
-        let one_of = |known: &[Regex], lead: &str| known.iter().any(|known| known.is_match(lead));
-        self.leads.is_empty()
-            || answer.leads.iter().any(|lead| one_of(&self.leads, lead) && !one_of(&self.leads_not, lead))
-    }
+fn mark_fits(mark: &Mark, answer: &Answer<'_>) -> bool {
+    let (page, more) = (&answer.page, mark.more);
+    let status_fits =
+        mark.status.is_empty() || answer.status.is_some_and(|status| mark.status.contains(&status));
+    let reads_good_page = answer.is_good && mark.reads_page();
+    status_fits
+        && (page.plain || !(mark.plain || reads_good_page))
+        // On a good answer only marks that say what a notice means count: anybody may write about products.
+        && (!reads_good_page || mark.kind.is_some() || !mark.status.is_empty())
+        && mark.headers.iter().all(|(name, pattern)| has(answer.headers, name, pattern))
+        && !more.without.iter().any(|name| answer.headers.contains_key(*name))
+        && mark.body.iter().all(|piece| page.holds(piece.words))
+        && more.body_is.is_none_or(|whole| glob::same_words(whole.as_bytes(), page.text))
+        && more.shape_fits(page.text)
+        && more.leads_fit(&answer.leads)
 }
 
-fn expression(text: &String) -> Regex {
-    Regex::new(&format!("(?i){text}")).unwrap_or_else(|e| broken(text, &e))
-}
-
-/// The files are compiled in and used by every test run, so this cannot be met in the field.
-fn broken(text: &str, error: &regex::Error) -> ! {
-    panic!("the expression {text:?} in a fingerprint file is broken: {error}")
-}
-
-fn has(headers: &HeaderMap, name: &HeaderName, pattern: &str) -> bool {
+fn has(headers: &HeaderMap, name: &str, pattern: &str) -> bool {
     headers.get_all(name).iter().any(|value| glob::fits(pattern, value.as_bytes().trim_ascii()))
+}
+
+/// The marks that fit an answer but hang on something that was not found in it: there must be none.
+#[cfg(test)]
+pub(super) fn missed(answer: &Answer<'_>) -> Vec<&'static Mark> {
+    let tried = worth_trying(answer);
+    let others = MARKS.iter().enumerate().filter(|(at, _)| !tried.iter().any(|id| usize::from(*id) == *at));
+    others.map(|(_, mark)| mark).filter(|mark| mark_fits(mark, answer)).collect()
 }

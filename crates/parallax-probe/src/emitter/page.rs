@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use http::HeaderMap;
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 /// How much of a page's beginning is searched, in bytes.
 pub const MAX_PAGE_BYTES: usize = 8 * 1_024;
@@ -19,74 +19,76 @@ const MAX_FRAME_BYTES: usize = 4 * 1_024;
 const MAX_PLACES: u8 = 8;
 /// Most places that are noted.
 const MAX_HITS: usize = 256;
+/// How much may be remembered between trials of one expression, in bytes and for each thread; with less it is slower, not wrong.
+const MAX_TRIAL_BYTES: usize = 128 * 1_024;
 /// How far apart the words of one piece may stand, in bytes.
 const MAX_GAP: usize = 256;
+/// How much of an address that a page leads to is looked at, in bytes.
+const MAX_LEAD_BYTES: usize = 400;
 /// Most addresses that a page is taken to lead to.
 const MAX_LEADS: usize = 4;
 
-/// Pages with one of these are articles, shops or applications; a notice has no use for them.
-const CONTENT_SIGNS: [&str; 10] = [
-    "property=\"og:",
-    "property='og:",
-    "rel=\"canonical\"",
-    "application/ld+json",
-    "application/rss+xml",
-    "<article class",
-    "<article id",
-    "itemprop=\"",
-    "rel=\"amphtml\"",
-    "rel=\"next\"",
-];
+/// How much of the beginning of a word is searched for, in bytes; the rest is compared where the beginning is found. Whole words
+/// would take five times the memory and find nothing more.
+const MAX_START_BYTES: usize = 6;
 
 /// One of the words that are searched for.
-pub(super) type WordId = u32;
+pub(super) type WordId = u16;
+/// The word of a spelling that is a sign of content.
+pub(super) const SIGN: WordId = WordId::MAX;
+
+/// One spelling of a word, in small letters as far as they are ASCII.
+#[derive(Debug)]
+pub(super) struct Spelling {
+    pub(super) word: WordId,
+    pub(super) bytes: &'static [u8],
+}
 
 /// The words that are searched for, all at once.
 #[derive(Debug)]
 pub(super) struct Words {
+    /// Finds the beginnings.
     automaton: AhoCorasick,
-    /// The word of each spelling.
-    word_of: Vec<WordId>,
-    /// How many words there are; ids from here on are signs of content.
+    /// The spellings of each beginning.
+    begun: Vec<&'static [Spelling]>,
+    /// How many words there are.
     known: usize,
 }
 
 impl Words {
-    /// Prepares the search. A word's place in the list is its id.
-    pub(super) fn new(words: &[&str]) -> Self {
-        let mut spellings = Vec::new();
-        let mut word_of = Vec::new();
-        for (id, word) in words.iter().chain(&CONTENT_SIGNS).enumerate() {
-            for spelling in spellings_of(word) {
-                spellings.push(spelling);
-                word_of.push(WordId::try_from(id).unwrap_or(WordId::MAX));
-            }
-        }
-        // The denser automaton would take 30 times the memory and save nothing that can be measured.
+    /// Prepares the search for words whose spellings come in order of their bytes.
+    pub(super) fn new(spellings: &'static [Spelling]) -> Self {
+        let words = spellings.iter().map(|spelling| spelling.word).filter(|word| *word != SIGN);
+        let known = words.max().map_or(0, |word| usize::from(word) + 1);
+        let begun: Vec<_> = spellings.chunk_by(|one, other| one.start() == other.start()).collect();
+        // Every denser automaton would take several times the memory and save nothing that can be measured.
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
+            .dense_depth(1)
             .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&spellings)
+            .build(begun.iter().map(|spellings| spellings[0].start()))
             .unwrap_or_else(|e| panic!("the words of the fingerprint files cannot be searched for: {e}"));
-        Self { automaton, word_of, known: words.len() }
+        Self { automaton, begun, known }
+    }
+
+    /// Every place of every spelling in a text.
+    pub(super) fn found<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Hit> + 't {
+        self.automaton.find_overlapping_iter(text).flat_map(move |found| {
+            let (start, text) = (found.start(), &text[found.start()..]);
+            let here = self.begun[found.pattern().as_usize()].iter().filter(|spelling| spelling.begins(text));
+            here.map(move |spelling| Hit { word: spelling.word, start, end: start + spelling.bytes.len() })
+        })
     }
 }
 
-/// How a word is written in pages once case is out of the way: in UTF-8, and in the single-byte encoding that was usual for its
-/// script, where case is not, so it is tried in small letters, with a capital and in capitals.
-fn spellings_of(word: &str) -> Vec<Vec<u8>> {
-    let mut all = vec![word.as_bytes().to_vec()];
-    if !word.is_ascii() {
-        let mut chars = word.chars();
-        let capital: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
-        for text in [word.to_owned(), capital, word.to_uppercase()] {
-            let bytes: Option<Vec<u8>> = text.chars().map(single_byte).collect();
-            all.extend(bytes);
-        }
-        all.sort();
-        all.dedup();
+impl Spelling {
+    fn start(&self) -> &'static [u8] {
+        &self.bytes[..self.bytes.len().min(MAX_START_BYTES)]
     }
-    all
+
+    fn begins(&self, text: &[u8]) -> bool {
+        text.get(..self.bytes.len()).is_some_and(|text| text.eq_ignore_ascii_case(self.bytes))
+    }
 }
 
 /// The text with the two-byte letters of UTF-8 in small, byte for byte: Cyrillic, Greek and Latin. ASCII is left to the search,
@@ -124,42 +126,10 @@ fn folded(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// The byte of a letter in windows-1251 (Cyrillic), windows-1253 (Greek), windows-1254 (Turkish), TIS-620 (Thai), ISO-8859-1.
-fn single_byte(letter: char) -> Option<u8> {
-    let code = u32::from(letter);
-    let byte = match code {
-        0..=0xFF => code,
-        0x0410..=0x044F => code - 0x0410 + 0xC0,
-        0x0384..=0x03CE => code - 0x02D0,
-        0x0E01..=0x0E5B => code - 0x0E00 + 0xA0,
-        _ => match letter {
-            'Ё' => 0xA8,
-            'ё' => 0xB8,
-            'І' => 0xB2,
-            'і' => 0xB3,
-            'Ї' => 0xAF,
-            'ї' => 0xBF,
-            'Є' => 0xAA,
-            'є' => 0xBA,
-            'Ў' => 0xA1,
-            'ў' => 0xA2,
-            '№' => 0xB9,
-            'Ğ' => 0xD0,
-            'ğ' => 0xF0,
-            'İ' => 0xDD,
-            'ı' => 0xFD,
-            'Ş' => 0xDE,
-            'ş' => 0xFE,
-            _ => return None,
-        },
-    };
-    u8::try_from(byte).ok()
-}
-
 /// A place of a word.
 #[derive(Debug, Clone, Copy)]
-struct Hit {
-    word: WordId,
+pub(super) struct Hit {
+    pub(super) word: WordId,
     start: usize,
     end: usize,
 }
@@ -185,9 +155,8 @@ impl<'a> Page<'a> {
             return Self { text, hits, plain };
         }
         let mut places = vec![0_u8; words.known];
-        for found in words.automaton.find_overlapping_iter(folded(text).as_ref()) {
-            let word = words.word_of[found.pattern().as_usize()];
-            let Some(seen) = places.get_mut(word as usize) else {
+        for hit in words.found(folded(text).as_ref()) {
+            let Some(seen) = places.get_mut(usize::from(hit.word)) else {
                 plain = false;
                 if is_good {
                     break;
@@ -196,7 +165,7 @@ impl<'a> Page<'a> {
             };
             if *seen < MAX_PLACES && hits.len() < MAX_HITS {
                 *seen += 1;
-                hits.push(Hit { word, start: found.start(), end: found.end() });
+                hits.push(hit);
             }
         }
         Self { text, hits, plain }
@@ -223,11 +192,20 @@ impl<'a> Page<'a> {
     }
 }
 
+/// Makes an expression ready to be tried on bytes. Only letters of ASCII are alike in both cases: the tables for all others would
+/// be most of what an expression takes.
+pub(super) fn ready(expression: &str) -> Regex {
+    let mut builder = RegexBuilder::new(expression);
+    builder.case_insensitive(true).unicode(false).dfa_size_limit(MAX_TRIAL_BYTES);
+    // Every expression is compiled in and tried by the tests, so this cannot be met in the field.
+    builder.build().unwrap_or_else(|e| panic!("the expression {expression:?} was compiled in broken: {e}"))
+}
+
 /// Where an answer leads: its `Location` when it redirects, else what a page that is nothing but a frame or a refresh shows.
 pub(super) fn leads(status: Option<u16>, headers: &HeaderMap, body: &[u8]) -> Vec<String> {
     static LEAD: LazyLock<Regex> = LazyLock::new(|| {
-        let frames = r#"(?i)(?:http-equiv=.?refresh[^>]{0,80}url=|<i?frame\s[^>]{0,200}?src=|\blocation(?:\.href)?\s*=\s*|\blocation\.(?:replace|assign)\()\s*["']*([^"'\s>)]{4,400})"#;
-        Regex::new(frames).unwrap_or_else(|e| panic!("the expression for frames was compiled in broken: {e}"))
+        let frames = r#"(?:http-equiv=.?refresh[^>]{0,80}url=|<i?frame\s[^>]{0,200}?src=|\blocation(?:\.href)?\s*=\s*|\blocation\.(?:replace|assign)\()\s*["']*([^"'\s>)]{4,})"#;
+        ready(frames)
     });
     if status.is_none_or(|status| (300..400).contains(&status))
         && let Some(location) = headers.get(http::header::LOCATION)
@@ -238,16 +216,28 @@ pub(super) fn leads(status: Option<u16>, headers: &HeaderMap, body: &[u8]) -> Ve
         return Vec::new();
     }
     let found = LEAD.captures_iter(body).filter_map(|found| found.get(1));
-    found.take(MAX_LEADS).map(|lead| String::from_utf8_lossy(lead.as_bytes()).into_owned()).collect()
+    let found = found.map(|lead| &lead.as_bytes()[..lead.len().min(MAX_LEAD_BYTES)]);
+    found.take(MAX_LEADS).map(|lead| String::from_utf8_lossy(lead).into_owned()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::spelling;
     use super::*;
+
+    fn words(words: &[&str]) -> Words {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let spellings =
+            spelling::of_all(&words, &spelling::CONTENT_SIGNS).into_iter().map(|(bytes, word)| Spelling {
+                word: word.map_or(SIGN, |word| WordId::try_from(word).expect("few words")),
+                bytes: bytes.leak(),
+            });
+        Words::new(spellings.collect::<Vec<_>>().leak())
+    }
 
     #[test]
     fn words_are_found_in_every_spelling() {
-        let words = Words::new(&["доступ ограничен", "blocked by"]);
+        let words = words(&["доступ ограничен", "blocked by"]);
         let cyrillic =
             [0xC4, 0xEE, 0xF1, 0xF2, 0xF3, 0xEF, 0x20, 0xEE, 0xE3, 0xF0, 0xE0, 0xED, 0xE8, 0xF7, 0xE5, 0xED];
         let cases: [(&[u8], &[WordId]); 6] = [
@@ -270,7 +260,7 @@ mod tests {
 
     #[test]
     fn words_of_a_piece_stand_near_each_other_in_order() {
-        let words = Words::new(&["<title>", "blocked", "</title>"]);
+        let words = words(&["<title>", "blocked", "</title>"]);
         let holds = |text: &str| Page::search(text.as_bytes(), false, &words).holds(&[0, 1, 2]);
         assert!(holds("<title>Page blocked</title>"));
         assert!(!holds("<title>Page</title> blocked </title x"));
@@ -280,7 +270,7 @@ mod tests {
 
     #[test]
     fn articles_are_not_plain() {
-        let words = Words::new(&["x"]);
+        let words = words(&["x"]);
         assert!(Page::search(b"<h1>x</h1>", false, &words).plain);
         assert!(!Page::search(b"<meta property=\"og:title\"><h1>x</h1>", false, &words).plain);
         assert!(!Page::search("x".repeat(MAX_PLAIN_BYTES + 1).as_bytes(), false, &words).plain);

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::index::{self, Answer};
 use super::{Explained, emitter};
 
 /// One row, as much of it as is scored here.
@@ -29,6 +30,14 @@ struct Row {
 
 impl Row {
     fn told(&self) -> Explained {
+        let headers = self.headers();
+        let body = self.body_prefix.as_deref().unwrap_or_default().as_bytes();
+        let missed = index::missed(&Answer::new(self.status, &headers, body));
+        assert!(missed.is_empty(), "{}: the index passes over {missed:?}", self.id);
+        emitter(self.status, &headers, body)
+    }
+
+    fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers.iter().flatten() {
             let lines = value.as_array().map_or_else(|| vec![value.clone()], Clone::clone);
@@ -40,7 +49,7 @@ impl Row {
                 }
             }
         }
-        emitter(self.status, &headers, self.body_prefix.as_deref().unwrap_or_default().as_bytes())
+        headers
     }
 }
 

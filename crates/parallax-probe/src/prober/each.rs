@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use futures_util::future::join_all;
 use parallax_model::{DnsFacts, Family, H3Advert, ProbeResult, UnixMicros};
 
+use super::Follow;
 use crate::progress::Progress;
 use crate::{ProbeRequest, Prober};
 
@@ -23,17 +24,13 @@ pub(super) struct Pin {
 }
 
 impl Prober {
-    /// One probe of one address in the name of the target, instead of asking a resolver, as curl's `--resolve`. The policy judges
-    /// the address as every other. A redirect on the same host stays on it; one to another host is resolved.
-    pub async fn probe_address(
-        &self,
-        request: &ProbeRequest,
-        address: IpAddr,
-        now: UnixMicros,
-    ) -> ProbeResult {
+    /// One request to one address in the name of the target, instead of asking a resolver, as curl's `--resolve`. The policy
+    /// judges the address as every other.
+    pub(crate) async fn probe_address(&self, request: &ProbeRequest, address: IpAddr) -> ProbeResult {
         let dns = DnsFacts { addresses: vec![address], ..DnsFacts::default() };
         let request = ProbeRequest { family: Some(Family::of(address)), ..request.clone() };
-        self.attempt(&request, Some(&Pin { address, dns, h3_advert: None }), now).await
+        let pin = Pin { address, dns, h3_advert: None };
+        self.attempt(&request, Some(&pin), Follow::Nothing, UnixMicros::default()).await
     }
 
     /// One probe of each address of the target, of the family that is asked for or of both, at most `limit` of them and
@@ -69,7 +66,10 @@ impl Prober {
             .collect();
         let mut results = Vec::with_capacity(pins.len());
         for some in pins.chunks(MAX_ADDRESSES_AT_ONCE) {
-            results.extend(join_all(some.iter().map(|pin| self.attempt(request, Some(pin), now))).await);
+            results.extend(
+                join_all(some.iter().map(|pin| self.attempt(request, Some(pin), Follow::Redirects, now)))
+                    .await,
+            );
         }
         results
     }

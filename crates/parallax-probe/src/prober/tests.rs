@@ -391,3 +391,14 @@ fn families_take_turns() {
     assert_eq!(alternate([1, 3, 5].into_iter(), [2].into_iter()), [1, 2, 3, 5]);
     assert_eq!(alternate([].into_iter(), [2, 4].into_iter()), [2, 4]);
 }
+
+#[tokio::test]
+async fn a_redirect_to_a_filters_page_is_a_block_and_is_not_followed() {
+    let answer = "HTTP/1.1 302 Found\r\nlocation: http://warning.rt.ru/?id=1\r\ncontent-length: 0\r\n\r\n";
+    let site = Site::answering(answer).await;
+    let result = probe(settings(), site.target()).await;
+    assert_eq!(kind(&result), "blocked-block-page", "{result:?}");
+    assert!(result.redirects.is_empty());
+    let Outcome::Failed(failure) = result.outcome else { panic!("{result:?}") };
+    assert_eq!(failure.party, Party::AccessNetwork);
+}

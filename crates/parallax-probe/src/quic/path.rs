@@ -73,7 +73,7 @@ impl Prober {
 
     /// Whether UDP gets through, as far as HTTP/3 shows it: a beacon answers over QUIC now; or none ever did, so that their silence
     /// says nothing, and some target answered within [`UDP_FRESH`]. It says nothing about the line as a whole.
-    pub async fn udp_path_works(&self, family: Family) -> bool {
+    pub(super) async fn udp_path_works(&self, family: Family) -> bool {
         if self.a_beacon_answers(family).await {
             self.udp.of(family, |path| path.beacon_speaks = true);
             return true;

@@ -40,3 +40,21 @@ fn what_policy_refuses_is_blocked_and_still_recorded() {
         assert_eq!(failure.failure.kind.to_string(), "http-redirect-blocked", "{location}");
     }
 }
+
+#[test]
+fn another_site_is_another_registrable_domain_or_address() {
+    let cases = [
+        ("https://www.example.com/", "https://example.com/x", false),
+        ("https://www.example.com/", "/blocked", false),
+        ("https://www.example.com/", "http://block.example.net/", true),
+        ("https://a.example.co.uk/", "https://b.other.co.uk/", true),
+        ("https://www.example.com/", "http://192.0.2.9/", true),
+        ("https://192.0.2.9/", "http://192.0.2.9/blocked", false),
+        ("https://www.example.com/", "http://[::1", false),
+        ("https://www.example.com/", "mailto:a@example.net", false),
+    ];
+    for (from, location, expected) in cases {
+        let from: Target = from.parse().expect("a target");
+        assert_eq!(leaves_site(&from, location.as_bytes()), expected, "{from} {location}");
+    }
+}

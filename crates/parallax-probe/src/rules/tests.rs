@@ -24,15 +24,13 @@ fn rules_survive_their_own_text() {
     ] {
         assert_eq!(text.parse::<ConnectTo>().expect(text).to_string(), text);
     }
-    for text in
-        [
-            "demo.example=127.0.0.1:5353",
-            "demo.example=[::1]:53",
-            "demo.example=127.0.0.1:5353,public-one",
-            "demo.example=127.0.0.1:5353,isp,127.0.0.1:53",
-            "demo.example=127.0.0.1:5353,isp,[::1]:53",
-        ]
-    {
+    for text in [
+        "demo.example=127.0.0.1:5353",
+        "demo.example=[::1]:53",
+        "demo.example=127.0.0.1:5353,public-one",
+        "demo.example=127.0.0.1:5353,isp,127.0.0.1:53",
+        "demo.example=127.0.0.1:5353,isp,[::1]:53",
+    ] {
         assert_eq!(text.parse::<ZoneResolver>().expect(text).to_string(), text);
     }
 }
