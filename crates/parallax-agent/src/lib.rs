@@ -1,8 +1,8 @@
 //! The program at a vantage point: it enrols with an aggregator, is told what to probe, probes it, and streams what it saw.
 //!
-//! [`enroll()`] trades a one-time [token](parallax_proto::EnrollToken) for a certificate. [`start`] keeps one session open to the aggregator, a schedule of
-//! targets, and a spool on disk that holds every result until the aggregator says that it has it. Any number of agents can run
-//! in one process: all state belongs to the [`RunningAgent`] and the tasks behind it.
+//! [`enroll()`] trades a one-time [token](parallax_proto::EnrollToken) for a certificate. [`start`] keeps one session open to
+//! the aggregator, a schedule of targets, and a spool on disk that holds every result until the aggregator says that it has it.
+//! Any number of agents can run in one process: all state belongs to the [`RunningAgent`] and the tasks behind it.
 //!
 //! It does not know how a probe is made (`parallax-probe`) nor what may be probed (`parallax-policy`), and it draws no
 //! conclusion from what it sees. Nothing an aggregator sends can loosen what its own configuration allows.

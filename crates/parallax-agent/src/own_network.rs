@@ -8,9 +8,9 @@
 //! 3. what was either of these a while ago, for addresses change and neighbours keep theirs;
 //! 4. IPv4 addresses in the disguise of this network's own NAT64 prefix (RFC 7050).
 //!
-//! The system is asked again every [`POLL_EVERY`], and a change holds from the next decision of the policy on. All of it only
-//! tightens: an aggregator that lies about the address it sees has one address more refused. What the operator allowed by hand
-//! stays allowed.
+//! The system is asked again every [`POLL_EVERY`], and a change holds from the next decision of the policy on; the prober is
+//! told to ask the system's resolver of now. All of the refusing only tightens: an aggregator that lies about the address it
+//! sees has one address more refused. What the operator allowed by hand stays allowed.
 
 mod told;
 
@@ -87,6 +87,7 @@ impl OwnNetwork {
                 () = stop.cancelled() => return,
                 _ = poll.tick() => {
                     if self.told(Told::read()) {
+                        follow_resolver(&prober);
                         asking = JoinSet::new();
                         ask_nat64_at = Instant::now();
                     }
@@ -157,6 +158,14 @@ fn keep(kept: &mut VecDeque<IpNet>, range: IpNet, most: usize) {
     kept.push_back(range);
     if kept.len() > most {
         kept.pop_front();
+    }
+}
+
+/// Lets the prober ask whom the system asks for names now.
+fn follow_resolver(prober: &Prober) {
+    if let Err(error) = prober.follow_system_resolver() {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, "the system's resolver cannot be read; the one before is asked as ever");
     }
 }
 

@@ -4,9 +4,9 @@
 //! 1. A target's probes stand on a grid of its interval, moved by a hash of agent and target, so that neither an agent's targets
 //!    nor a target's agents come all at once.
 //! 2. What a check asks for goes first.
-//! 3. Strangers' machines are met as the agent's [`Level`] allows ([`Manners`]): so many a second, so many at the same time, so
-//!    many bytes a day, and a gap between two probes of one host and port, and of one address as far as earlier probes of the
-//!    host told it. Checks wait only for checks. The operator's own machines are met at will.
+//! 3. Strangers' machines are met as the agent's [`Level`](crate::config::Level) allows ([`Manners`]): so many a second, so many
+//!    at the same time, so many bytes a day, and a gap between two probes of one host and port, and of one address as far as
+//!    earlier probes of the host told it. Checks wait only for checks. The operator's own machines are met at will.
 //! 4. All probes together keep to [`MAX_PROBES_PER_SECOND`] and to the configured number at the same time.
 //! 5. Every fourth round a target is asked over HTTP/3 where it says that it speaks it, and every fourth over IPv4 where IPv6 is
 //!    the usual way: what fails one way only is found without a probe more.

@@ -1,8 +1,8 @@
 //! How an agent knows its aggregator, and how it shows who it is itself. TLS 1.3 only.
 //!
 //! No authority of the web is asked. Before enrolment the token says which CA certificate must be in the chain the aggregator
-//! shows; afterwards that certificate is kept. Every aggregator's certificate carries the name [`AGGREGATOR_NAME`](parallax_proto::AGGREGATOR_NAME), so it can move
-//! to another address without a new certificate.
+//! shows; afterwards that certificate is kept. Every aggregator's certificate carries the name
+//! [`AGGREGATOR_NAME`](parallax_proto::AGGREGATOR_NAME), so it can move to another address without a new certificate.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use parallax_model::Protocol;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::LabError;
-use crate::serve::{listen, reserve};
+use crate::serve::{both_transports, listen, reserve};
 use crate::tasks::{EndOnDrop, Tasks};
 use crate::tls::CertificateError;
 
@@ -49,6 +49,9 @@ pub const FORBIDDEN: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const CONNECTION_LIFE: Duration = Duration::from_mins(1);
 /// Longest TLS handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How a probe may end: outcomes in the words of `parallax-model`.
+pub type Ends = &'static [&'static str];
 
 /// What a hostile server speaks, or pretends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,8 +86,8 @@ pub struct Behaviour {
     pub speaks: Speaks,
     /// The HTTP version the probe asks for; `None` leaves it to ALPN.
     pub protocol: Option<Protocol>,
-    /// How a probe may end: outcomes in the words of `parallax-model`.
-    pub ends: &'static [&'static str],
+    /// How a probe of it may end.
+    pub ends: Ends,
     /// What must have been read, where that is the point.
     pub reads: Option<Reads>,
     script: Script,
@@ -114,7 +117,7 @@ enum Script {
 }
 
 impl Behaviour {
-    fn new(name: &'static str, speaks: Speaks, ends: &'static [&'static str], script: Script) -> Self {
+    fn new(name: &'static str, speaks: Speaks, ends: Ends, script: Script) -> Self {
         let protocol = match speaks {
             Speaks::H2 => Some(Protocol::H2),
             Speaks::H3 => Some(Protocol::H3),
@@ -123,7 +126,7 @@ impl Behaviour {
         Self { name, speaks, protocol, ends, reads: None, script, others: None }
     }
 
-    fn tcp(name: &'static str, speaks: Speaks, ends: &'static [&'static str], steps: Vec<Step>) -> Self {
+    fn tcp(name: &'static str, speaks: Speaks, ends: Ends, steps: Vec<Step>) -> Self {
         Self::new(name, speaks, ends, Script::Tcp(steps))
     }
 
@@ -354,13 +357,7 @@ fn open(listener: TcpListener, stage: Stage, tasks: &Tasks) {
 
 /// Listens at [`FORBIDDEN`], over TCP and UDP at one port, and counts who comes.
 async fn witness(strayed: &Arc<AtomicUsize>, tasks: &Tasks, what: &str) -> Result<SocketAddr, LabError> {
-    let (socket, address) = reserve(SocketAddr::from((FORBIDDEN, 0)), what)?;
-    let listener = listen(socket, address, what)?;
-    let datagrams = UdpSocket::bind(address).await.map_err(|source| LabError::Bind {
-        what: what.to_owned(),
-        address,
-        source,
-    })?;
+    let (datagrams, listener, address) = both_transports(FORBIDDEN, what).await?;
     let (over_tcp, over_udp) = (Arc::clone(strayed), Arc::clone(strayed));
     tasks.spawn(async move {
         while listener.accept().await.is_ok() {

@@ -3,7 +3,7 @@
 //! HTTP/1.1 and HTTP/2, plain or over TLS. Every wait has an end, every task an owner.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
 use crate::LabError;
@@ -33,6 +33,8 @@ const MAX_STREAMS: u32 = 32;
 const MAX_HEAD_BYTES: usize = 8_192;
 /// Connections that may wait to be accepted at one listener.
 const BACKLOG: u32 = 256;
+/// Tries to find one port that is free everywhere it is wanted.
+pub(crate) const PORT_TRIES: usize = 16;
 /// Wait after a failed accept: mostly a lack of file descriptors, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -129,6 +131,20 @@ pub(crate) fn reserve(wanted: SocketAddr, what: &str) -> Result<(TcpSocket, Sock
 /// Starts to listen on a taken port.
 pub(crate) fn listen(socket: TcpSocket, address: SocketAddr, what: &str) -> Result<TcpListener, LabError> {
     socket.listen(BACKLOG).map_err(|source| LabError::Bind { what: what.to_owned(), address, source })
+}
+
+/// Takes one port for UDP and TCP.
+pub(crate) async fn both_transports(
+    at: Ipv4Addr,
+    what: &str,
+) -> Result<(UdpSocket, TcpListener, SocketAddr), LabError> {
+    for _ in 0..PORT_TRIES {
+        let (socket, address) = reserve(SocketAddr::from((at, 0)), what)?;
+        if let Ok(udp) = UdpSocket::bind(address).await {
+            return Ok((udp, listen(socket, address, what)?, address));
+        }
+    }
+    Err(LabError::NoPort { what: what.to_owned(), tries: PORT_TRIES })
 }
 
 /// Opens a door: connections are taken until the lab ends.

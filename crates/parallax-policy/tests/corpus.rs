@@ -1,8 +1,8 @@
 //! How far the policy agrees with the open half of the URL corpus, which lies beside the project and not in it.
 //!
-//! One row of 469 differs on ok or reject, and is meant to: forty times `à`, written as two characters each, before `.com` is refused there as a label too long,
-//! counted in the octets of UTF-8. A label's length is counted as it goes into the DNS (RFC 5890, 2.3.2.1), where this one has
-//! 44 octets, and browsers take it.
+//! One row of 469 differs on ok or reject, and is meant to: forty times `à`, written as two characters each, before `.com` is
+//! refused there as a label too long, counted in the octets of UTF-8. A label's length is counted as it goes into the DNS
+//! (RFC 5890, 2.3.2.1), where this one has 44 octets, and browsers take it.
 //!
 //! Of the reasons some 90 differ because the corpus keeps the label of its source, the web platform tests, which only know
 //! `url_parse_failure`. Here the reason says which part cannot be parsed and why (`bad_host_char`, `bad_ipv4`, `control_or_space`,

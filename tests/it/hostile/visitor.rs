@@ -57,7 +57,6 @@ pub(super) struct Seen {
     pub(super) outcome: String,
     pub(super) took_ms: u64,
     pub(super) detail: Option<String>,
-    pub(super) status: Option<u16>,
     /// Length of the body that was read, and whether there was more.
     pub(super) body: Option<(u32, bool)>,
     /// Every text of the result.
@@ -195,7 +194,6 @@ impl Seen {
             outcome: result.outcome.to_string(),
             took_ms,
             detail: result.detail.as_deref().map(str::to_owned),
-            status: result.status.map(parallax_model::StatusCode::get),
             body: result.body.as_ref().map(|body| (body.length, body.truncated)),
             texts: texts.chain(emitter).chain(led).collect(),
             cost: None,
@@ -207,7 +205,6 @@ impl Seen {
             outcome: "panic".to_owned(),
             took_ms: 0,
             detail: None,
-            status: None,
             body: None,
             texts: Vec::new(),
             cost: None,

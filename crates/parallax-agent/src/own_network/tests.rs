@@ -17,7 +17,7 @@ fn own(ranges: &[&str]) -> OwnNetwork {
 
 fn says(ranges: &[&str]) -> Told {
     let ranges: BTreeSet<IpNet> = ranges.iter().map(|range| range.parse().expect("a range")).collect();
-    Told { ranges, speaks_v6: true }
+    Told { ranges, speaks_v6: true, ..Told::default() }
 }
 
 /// Whether a name that leads to `address` may be probed.
@@ -40,6 +40,8 @@ fn a_change_of_the_network_is_followed_and_the_old_one_stays_refused() {
     let mut own = own(&["8.8.8.0/24"]);
     assert!(!own.told(says(&["8.8.8.0/24"])), "nothing is new");
     assert!(own.told(says(&["9.9.9.0/24"])));
+    let resolvers = vec!["9.9.9.9/32".parse().expect("a range")];
+    assert!(own.told(Told { resolvers, ..says(&["9.9.9.0/24"]) }), "another resolver in the same network");
     assert!(!reaches(&own.live, "9.9.9.9"), "where we are");
     assert!(!reaches(&own.live, "8.8.8.8"), "where we were");
     assert!(reaches(&own.live, "1.1.1.1"), "where we never were");

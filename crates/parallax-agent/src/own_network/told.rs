@@ -15,7 +15,6 @@ const MAX_RANGES: usize = 1_024;
 const SITE_PREFIX: u8 = 56;
 /// On-link prefixes shorter than this are not a local network but a point-to-point link's view of the world.
 const SHORTEST_ON_LINK: u8 = 8;
-
 /// Most bytes that are read of one file: a thousand routes are a tenth of it.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -24,6 +23,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub(super) struct Told {
     /// Every range that belongs to it.
     pub(super) ranges: BTreeSet<IpNet>,
+    /// Whom the machine asks for names, first things first; among the ranges, too.
+    pub(super) resolvers: Vec<IpNet>,
     /// Whether there is a way out over IPv6.
     pub(super) speaks_v6: bool,
 }
@@ -37,8 +38,9 @@ impl Told {
         ranges.extend(addresses_v4(&text("/proc/self/net/fib_trie")));
         ranges.extend(self::routes_v6(&routes_v6));
         ranges.extend(addresses_v6(&text("/proc/self/net/if_inet6")));
-        ranges.extend(resolvers(&text("/etc/resolv.conf")));
-        Self { ranges, speaks_v6: has_default_v6(&routes_v6) }
+        let resolvers = resolvers(&text("/etc/resolv.conf"));
+        ranges.extend(&resolvers);
+        Self { ranges, resolvers, speaks_v6: has_default_v6(&routes_v6) }
     }
 }
 

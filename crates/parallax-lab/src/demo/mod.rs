@@ -18,20 +18,18 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
 use parallax_model::{AgentId, CauseKind, Host, Pop, Scheme, Scope, Target, Vantage, Verdict};
-use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::LabError;
-use crate::serve::{Door, listen, open, reserve};
+use crate::serve::{Door, PORT_TRIES, both_transports, listen, open, reserve};
 use crate::tasks::{EndOnDrop, Tasks};
 use crate::tls::{Authority, Validity};
 use agents::{PLACES, Place};
 use dns::{ADDRESS, ZONE, Zone};
 use sites::{PLANS, Plan, Plot, Stage, Visits};
 
-/// Ports tried until one is free at every address of a site.
-const PORT_TRIES: usize = 16;
 /// Everything of the demonstration listens inside this network.
 const NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 80, 0, 0), 16);
 
@@ -136,7 +134,7 @@ impl DemoLab {
                 connect_to.push(format!("{host}:{}::{port}", scheme.default_port()));
             }
         }
-        let (udp, tcp, resolver) = bind_resolver().await?;
+        let (udp, tcp, resolver) = both_transports(ADDRESS, "the resolver").await?;
         dns::serve(&Zone::new(Instant::now()), udp, tcp, &tasks.0);
         let world = world(resolver, authority.pem(), connect_to);
         Ok(Self { world, tasks, _refusing: refusing })
@@ -191,18 +189,6 @@ fn reserve_everywhere(what: &str, addresses: &[Ipv4Addr]) -> Result<(u16, Vec<Tc
         }
         if sockets.len() == addresses.len() {
             return Ok((port, sockets));
-        }
-    }
-    Err(LabError::NoPort { what: what.to_owned(), tries: PORT_TRIES })
-}
-
-/// Takes one port for UDP and TCP.
-async fn bind_resolver() -> Result<(UdpSocket, TcpListener, SocketAddr), LabError> {
-    let what = "the resolver";
-    for _ in 0..PORT_TRIES {
-        let (socket, address) = reserve(SocketAddr::from((ADDRESS, 0)), what)?;
-        if let Ok(udp) = UdpSocket::bind(address).await {
-            return Ok((udp, listen(socket, address, what)?, address));
         }
     }
     Err(LabError::NoPort { what: what.to_owned(), tries: PORT_TRIES })

@@ -7,12 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use super::{Behaviour, FORBIDDEN, Script, Speaks};
+use super::{Behaviour, Ends, FORBIDDEN, Script, Speaks};
 use crate::LabError;
-use crate::serve::{listen, reserve};
+use crate::serve::both_transports;
 use crate::tasks::Tasks;
-
-type Ends = &'static [&'static str];
 
 /// Query types (RFC 1035, 3.2.2; RFC 3596).
 const A: u16 = 1;
@@ -153,13 +151,7 @@ pub(super) async fn start(
     what: &str,
     tasks: &Tasks,
 ) -> Result<SocketAddr, LabError> {
-    let (socket, address) = reserve(SocketAddr::from((at, 0)), what)?;
-    let listener = listen(socket, address, what)?;
-    let udp = UdpSocket::bind(address).await.map_err(|source| LabError::Bind {
-        what: what.to_owned(),
-        address,
-        source,
-    })?;
+    let (udp, listener, address) = both_transports(at, what).await?;
     let resolver = Arc::new(Resolver { answers, site: at, asked: AtomicUsize::new(0) });
     tasks.spawn(over_udp(Arc::clone(&resolver), udp));
     tasks.spawn(over_tcp(resolver, listener, tasks.clone()));
@@ -169,6 +161,9 @@ pub(super) async fn start(
 async fn over_udp(resolver: Arc<Resolver>, socket: UdpSocket) {
     let mut question = [0; 1_500];
     while let Ok((length, from)) = socket.recv_from(&mut question).await {
+        if asked_for(&question[..length]).is_none() {
+            continue;
+        }
         for datagram in resolver.over_udp(&question[..length]) {
             if socket.send_to(&datagram, from).await.is_err() {
                 tracing::debug!("a datagram could not be sent");

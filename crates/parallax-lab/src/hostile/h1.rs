@@ -6,15 +6,13 @@ use bytes::Bytes;
 
 use super::play::Step;
 use super::play::Step::{Flood, Hear, HearHead, Hold, Reset, Say, Send, Wait};
-use super::{Behaviour, Script, Speaks};
+use super::{Behaviour, Ends, Script, Speaks};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 const MEBI: usize = 1_024 * 1_024;
 
-/// What a whole answer may end in: `ok`, or the kind of its status.
-type Ends = &'static [&'static str];
 const FINE: Ends = &["ok"];
 const TIMEOUT: Ends = &["http-timeout"];
 const PROTOCOL: Ends = &["http-protocol"];

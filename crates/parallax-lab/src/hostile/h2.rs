@@ -5,9 +5,8 @@ use bytes::Bytes;
 use super::identity::Identity;
 use super::play::Step;
 use super::play::Step::{Flood, Hear, HearStream, Hold, Reset, Say, Send};
-use super::{Behaviour, Script, Speaks};
+use super::{Behaviour, Ends, Script, Speaks};
 
-type Ends = &'static [&'static str];
 const FINE: Ends = &["ok"];
 const PROTOCOL: Ends = &["http-protocol"];
 const CUT: Ends = &["http-reset"];

@@ -9,12 +9,11 @@ use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, EndpointConfig, RecvStream, SendStream, TokioRuntime, VarInt};
 
 use super::identity::{Flaw, Identity};
-use super::{Behaviour, CONNECTION_LIFE, Forge, Script, Speaks};
+use super::{Behaviour, CONNECTION_LIFE, Ends, Forge, Script, Speaks};
 use crate::LabError;
 use crate::tasks::Tasks;
 use crate::tls::CertificateError;
 
-type Ends = &'static [&'static str];
 const FINE: Ends = &["ok"];
 const PROTOCOL: Ends = &["http-protocol"];
 const TIMEOUT: Ends = &["http-timeout"];

@@ -13,11 +13,10 @@ use tokio::net::UdpSocket;
 
 use super::h3::varint;
 use super::identity::{Flaw, Identity};
-use super::{Behaviour, Forge, Script, Speaks};
+use super::{Behaviour, Ends, Forge, Script, Speaks};
 use crate::LabError;
 use crate::tasks::Tasks;
 
-type Ends = &'static [&'static str];
 const TIMEOUT: Ends = &["quic-timeout"];
 const HANDSHAKE: Ends = &["quic-handshake"];
 const BROKEN: Ends = &["quic-handshake", "quic-closed"];

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::play::Step::{HearHead, Say, Wait};
-use super::{Behaviour, Speaks};
+use super::{Behaviour, Ends, Speaks};
 
-type Ends = &'static [&'static str];
 const BLOCKED: Ends = &["http-redirect-blocked"];
 const LOOP: Ends = &["http-redirect-loop"];
 const FINE: Ends = &["ok"];

@@ -6,9 +6,8 @@ use parallax_model::Protocol;
 use super::identity::{Asks, Flaw, Identity, Versions};
 use super::play::Step;
 use super::play::Step::{Cut, Flood, Hear, HearHead, Hold, Reset, Say, Send, Wait};
-use super::{Behaviour, Script, Speaks, h1};
+use super::{Behaviour, Ends, Script, Speaks, h1};
 
-type Ends = &'static [&'static str];
 const FINE: Ends = &["ok"];
 const HANDSHAKE: Ends = &["tls-handshake"];
 const TIMEOUT: Ends = &["tls-timeout"];
