@@ -85,11 +85,6 @@ impl Policy {
             })
             .collect()
     }
-
-    /// Whether a name that leads to this address may be probed; for whoever judges what somebody else connected to.
-    pub fn allows_address(&self, ip: IpAddr) -> bool {
-        self.judge_address(ip, Origin::Resolved).is_ok()
-    }
 }
 
 fn resolved_refusal(host: &Host, ip: IpAddr) -> Refusal {
