@@ -29,6 +29,9 @@ pub use suspect::{SUSPECT_LEAST, SUSPECT_PERCENT, SUSPECT_WINDOW};
 pub const BEACON_FRESH: Duration = Duration::from_secs(10);
 /// How long all beacons together may take to answer.
 pub const BEACON_DEADLINE: Duration = Duration::from_secs(5);
+/// Both attempts of a probe for a check end within this: who asks waits 20 s, and beacons and ties come after. What has kept silent
+/// for ten seconds need not be waited for as long again.
+pub const CHECK_ATTEMPTS: Duration = Duration::from_secs(13);
 /// Most beacons asked at once.
 pub const MAX_BEACONS: usize = 5;
 /// What `/generate_204` of a connectivity check answers; a login page in its place has another status.
@@ -92,7 +95,7 @@ impl Prober {
     /// A failure at an address that is known to be a filter's is the filter's page, the resolver's doing, and not asked about further.
     ///
     /// Beacons are asked over TCP; whether UDP gets through is asked apart, after a failure of HTTP/3 only. What policy refused is
-    /// not tried again. All of it ends within twice the deadline of a probe, the wait, twice [`BEACON_DEADLINE`] per family, and
+    /// not tried again. Both attempts for a check end within [`CHECK_ATTEMPTS`]. All of it ends within twice the deadline of a probe, the wait, twice [`BEACON_DEADLINE`] per family, and
     /// [`QUIC_BEACON_DEADLINE`](crate::QUIC_BEACON_DEADLINE).
     pub async fn probe_with_care(
         &self,
@@ -100,6 +103,7 @@ impl Prober {
         now: UnixMicros,
         retry_after: Duration,
     ) -> ProbeResult {
+        let began = Instant::now();
         let mut result = self.probe(request, now).await;
         let Outcome::Failed(failure) = result.outcome else {
             self.beacons.suspects(&result, false);
@@ -119,8 +123,14 @@ impl Prober {
         let families = families_of(&result);
         let (before, ()) = join(self.line_works(&families, true), tokio::time::sleep(retry_after)).await;
         let waited = i64::try_from(retry_after.as_micros()).unwrap_or(i64::MAX);
-        let again = self.probe(request, now.plus_micros(waited)).await;
-        let confirmed = !again.outcome.is_ok();
+        let again = self.probe(request, now.plus_micros(waited));
+        let worked = if request.check.is_some() {
+            let until = began + CHECK_ATTEMPTS.max(retry_after);
+            tokio::time::timeout_at(until, again).await.is_ok_and(|again| again.outcome.is_ok())
+        } else {
+            again.await.outcome.is_ok()
+        };
+        let confirmed = !worked;
         result.retry = Some(if confirmed { RetryOutcome::Fail } else { RetryOutcome::Ok });
         let line = Line {
             has_beacons: !self.settings.beacons.is_empty(),

@@ -42,7 +42,10 @@ pub use authority::{
     AUTHORITY_DEADLINE, Authority, AuthorityError, MAX_AUTHORITY_QUESTIONS, MAX_AUTHORITY_SERVERS,
     MAX_LABELS_UP, STEERING_TTL_S,
 };
-pub use care::{BEACON_DEADLINE, BEACON_FRESH, MAX_BEACONS, SUSPECT_LEAST, SUSPECT_PERCENT, SUSPECT_WINDOW};
+pub use care::{
+    BEACON_DEADLINE, BEACON_FRESH, CHECK_ATTEMPTS, MAX_BEACONS, SUSPECT_LEAST, SUSPECT_PERCENT,
+    SUSPECT_WINDOW,
+};
 pub use connect::MAX_CONNECT_TRIES;
 pub use dns::{NamedResolver, PublicResolver, ResolverChoice};
 pub use emitter::{Explained, ResponseCause, emitter};
