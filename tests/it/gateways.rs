@@ -18,7 +18,7 @@ use crate::support::outside::needed;
 use crate::support::program::{Program, ask};
 
 /// What the demo's agents may probe beside the demo.
-const LOOPBACK: &str = "127.0.0.0/8";
+pub(crate) const LOOPBACK: &str = "127.0.0.0/8";
 /// How many agents the demo has.
 pub(crate) const DEMO_AGENTS: usize = 30;
 

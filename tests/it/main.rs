@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "what a test says is shown when it fails")]
 
 mod browser;
+mod causes;
 mod forbidden;
 mod fuzz;
 mod gateways;

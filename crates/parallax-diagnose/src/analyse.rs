@@ -1,5 +1,6 @@
 //! Second step: three scans (failing, blocked, slow) and how much of the world they stand on.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use parallax_model::{Confidence, Scope};
@@ -79,6 +80,20 @@ pub struct Coverage {
     pub healthy_networks: u32,
     /// Regions of the healthy ones.
     pub healthy_regions: u32,
+    /// Healthy agents outside the network that has most of them.
+    pub healthy_elsewhere: u32,
+}
+
+/// Agents that fail and are steady by themselves, and whether they fail always: what comes and goes does so for one agent too,
+/// while one that lies, or is cut off, says the same each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Variation {
+    /// Agents that fail at least once.
+    pub failing: u32,
+    /// Of those, the ones that also get through: in another round, or at once on a new connection.
+    pub varying: u32,
+    /// Of the failing ones, those with more than one result.
+    pub repeated: u32,
 }
 
 /// What the results say, before any rule is applied.
@@ -88,6 +103,8 @@ pub struct Analysis {
     pub coverage: Coverage,
     /// Agents that are steady by themselves and whose probe failed and worked at once on a new connection.
     pub wavering: u32,
+    /// Whether the failing ones fail always.
+    pub variation: Variation,
     /// Does it fail?
     pub failing: Scan,
     /// Does it refuse us?
@@ -111,6 +128,7 @@ pub fn analyse(observations: &Observations) -> Analysis {
     let wavers = |results: &&Vec<&Observation>| {
         results.iter().any(|o| matches!(o.seen, Seen::Soft(_)) && o.baseline <= STEADY_BASELINE)
     };
+    let columns = OnceCell::new();
     Analysis {
         coverage: Coverage {
             asked: observations.asked,
@@ -118,12 +136,36 @@ pub fn analyse(observations: &Observations) -> Analysis {
             healthy: count(healthy.len()),
             healthy_networks: distinct(healthy.iter().map(|o| network(&o.place))),
             healthy_regions: distinct(healthy.iter().filter_map(|o| o.place.region.as_ref())),
+            healthy_elsewhere: elsewhere(&healthy),
         },
+        variation: variation(by_agent.values()),
         wavering: count(by_agent.values().filter(wavers).count()),
-        failing: scan(observations, Channel::Failing),
-        blocked: scan(observations, Channel::Blocked),
-        slow: scan(observations, Channel::Slow),
+        failing: scan(observations, Channel::Failing, &columns),
+        blocked: scan(observations, Channel::Blocked, &columns),
+        slow: scan(observations, Channel::Slow, &columns),
     }
+}
+
+/// Agents outside the network that has most of them.
+fn elsewhere(agents: &[&Observation]) -> u32 {
+    let mut sizes = BTreeMap::new();
+    for agent in agents {
+        *sizes.entry(network(&agent.place)).or_insert(0_usize) += 1;
+    }
+    count(agents.len() - sizes.values().max().copied().unwrap_or(0))
+}
+
+fn variation<'a>(agents: impl Iterator<Item = &'a Vec<&'a Observation>>) -> Variation {
+    let mut sum = Variation::default();
+    for results in agents.filter(|results| results[0].baseline <= STEADY_BASELINE) {
+        let failed = results.iter().any(|o| matches!(o.seen, Seen::Failed(_)));
+        let soft = results.iter().any(|o| matches!(o.seen, Seen::Soft(_)));
+        let passed = results.iter().any(|o| o.seen == Seen::Ok);
+        sum.failing += u32::from(failed || soft);
+        sum.varying += u32::from(soft || failed && passed);
+        sum.repeated += u32::from((failed || soft) && results.len() > 1);
+    }
+    sum
 }
 
 fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> u32 {

@@ -1,9 +1,10 @@
 //! The scopes that could explain what fails: every attribute value and a short list of pairs, each with its price.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 
-use parallax_model::{Attribute, Scope};
+use parallax_model::{Attribute, FailureKind, Scope};
 
 use crate::evidence::{Evidence, Influence};
 use crate::observe::count;
@@ -14,6 +15,8 @@ const LIVE_AGENTS: u32 = 3;
 const LIVE_FAILING: u32 = 2;
 /// Candidates beyond this many, by falling gain, are not searched.
 const MAX_CANDIDATES: usize = 512;
+/// Pairs of values beyond this many are numbered by those that occur.
+const MAX_DENSE: usize = 1 << 16;
 /// Two candidates whose results overlap by this much (Jaccard) cannot be told apart.
 const SAME_COVERAGE: f64 = 0.95;
 
@@ -66,10 +69,14 @@ const TEMPLATES: &[Template] = &[
 /// One result as the search sees it.
 pub(crate) struct Probe<'a> {
     pub(crate) place: &'a Scope,
+    /// Its row in [`Columns`].
+    pub(crate) row: usize,
     /// Number of its agent; probes of one agent stand together.
     pub(crate) agent: u32,
     pub(crate) y: f64,
     pub(crate) weight: f64,
+    /// What went wrong, for those that fail.
+    pub(crate) kind: Option<FailureKind>,
     pub(crate) influence: Influence,
 }
 
@@ -90,21 +97,69 @@ impl Members {
         self.0[probe / 64] >> (probe % 64) & 1 == 1
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
-            *mine |= theirs;
+    /// The union of these.
+    pub(crate) fn union<'a>(probes: usize, sets: impl Iterator<Item = &'a Self>) -> Self {
+        let mut all = Self::none(probes);
+        for set in sets {
+            for (mine, theirs) in all.0.iter_mut().zip(&set.0) {
+                *mine |= theirs;
+            }
         }
+        all
+    }
+
+    /// How many are in both.
+    pub(crate) fn shared(&self, other: &Self) -> u32 {
+        self.0.iter().zip(&other.0).map(|(mine, theirs)| (mine & theirs).count_ones()).sum()
+    }
+
+    /// Those in both, or those in this one alone.
+    pub(crate) fn beside<'a>(&'a self, other: &'a Self, both: bool) -> impl Iterator<Item = usize> + 'a {
+        let flip = if both { 0 } else { u64::MAX };
+        let words = self.0.iter().zip(&other.0).enumerate();
+        words.flat_map(move |(place, (mine, theirs))| bits(mine & (theirs ^ flip), place))
+    }
+
+    /// Those in this one and among `wanted`, without the covered ones.
+    pub(crate) fn beyond<'a>(
+        &'a self,
+        covered: &'a Self,
+        wanted: &'a Self,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let words = self.0.iter().zip(&covered.0).zip(&wanted.0).enumerate();
+        words.flat_map(|(place, ((mine, theirs), wanted))| bits(mine & !theirs & wanted, place))
     }
 
     /// Size of the intersection over size of the union; two empty sets are the same.
     pub(crate) fn jaccard(&self, other: &Self) -> f64 {
-        let (mut both, mut either) = (0, 0);
-        for (mine, theirs) in self.0.iter().zip(&other.0) {
-            both += (mine & theirs).count_ones();
-            either += (mine | theirs).count_ones();
-        }
-        if either == 0 { 1.0 } else { f64::from(both) / f64::from(either) }
+        overlap(self.0.iter().zip(&other.0).map(|(mine, theirs)| (*mine, *theirs)))
     }
+
+    /// The same for the union of some sets and another one.
+    pub(crate) fn jaccard_of_union(sets: &[&Self], other: &Self) -> f64 {
+        let union = |place: usize| sets.iter().fold(0, |sum, set| sum | set.0[place]);
+        overlap(other.0.iter().enumerate().map(|(place, theirs)| (union(place), *theirs)))
+    }
+}
+
+/// The members that one word holds.
+fn bits(mut left: u64, place: usize) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        (left != 0).then(|| {
+            let bit = left.trailing_zeros() as usize;
+            left &= left - 1;
+            place * 64 + bit
+        })
+    })
+}
+
+fn overlap(words: impl Iterator<Item = (u64, u64)>) -> f64 {
+    let (mut both, mut either) = (0, 0);
+    for (mine, theirs) in words {
+        both += (mine & theirs).count_ones();
+        either += (mine | theirs).count_ones();
+    }
+    if either == 0 { 1.0 } else { f64::from(both) / f64::from(either) }
 }
 
 /// A scope that may be published, with the results in it.
@@ -116,6 +171,8 @@ pub(crate) struct Candidate {
     pub(crate) probes: Vec<usize>,
     pub(crate) members: Members,
     pub(crate) evidence: Evidence,
+    /// What all its results explain.
+    pub(crate) gain: f64,
     /// Whether enough agents saw it to publish it.
     pub(crate) live: bool,
 }
@@ -129,24 +186,21 @@ impl Candidate {
             evidence.add(&probes[*member].influence);
         }
         let live = is_live(&members, probes);
-        Self { scope, aliases: Vec::new(), cost, probes: members, members: set, evidence, live }
-    }
-
-    pub(crate) fn gain(&self) -> f64 {
-        self.evidence.gain(self.cost)
+        let gain = evidence.gain(cost);
+        Self { scope, aliases: Vec::new(), cost, probes: members, members: set, evidence, gain, live }
     }
 }
 
 /// Everybody first, then every live scope, with those that cannot be told apart merged under the cheapest name.
-pub(crate) fn candidates(probes: &[Probe<'_>]) -> Vec<Candidate> {
+pub(crate) fn candidates<'a>(probes: &[Probe<'_>], columns: impl FnOnce() -> &'a Columns) -> Vec<Candidate> {
     let everybody = Candidate::new(Scope::everybody(), EVERYBODY_COST, (0..probes.len()).collect(), probes);
     if !everybody.live {
         return vec![everybody];
     }
+    let columns = columns();
     let mut live = vec![everybody];
-    let ids = AttributeIds::of(probes);
     for template in TEMPLATES {
-        let groups = ids.groups(template.attributes, probes);
+        let groups = columns.groups(template.attributes, probes);
         let cost = template.price + (groups.len().max(1) as f64).ln();
         for members in groups {
             let scope = part(probes[members[0]].place, template.attributes);
@@ -197,7 +251,7 @@ fn merge(mut all: Vec<Candidate>) -> Vec<Candidate> {
     }
     kept.sort_by(|a, b| {
         (b.scope.all.cmp(&a.scope.all))
-            .then_with(|| b.gain().total_cmp(&a.gain()))
+            .then_with(|| b.gain.total_cmp(&a.gain))
             .then_with(|| a.scope.cmp(&b.scope))
     });
     kept.truncate(MAX_CANDIDATES);
@@ -235,7 +289,7 @@ pub(crate) fn part(place: &Scope, attributes: &[Attribute]) -> Scope {
 }
 
 /// One attribute's value, cheap to compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Value<'a> {
     Number(u32),
     Text(&'a str),
@@ -257,44 +311,116 @@ fn value(place: &Scope, attribute: Attribute) -> Option<Value<'_>> {
     }
 }
 
-/// Every probe's attribute values as small numbers from 1; 0 is "missing", which is never a scope.
-struct AttributeIds(Vec<Vec<u32>>);
+/// Every observation's attribute values as small numbers from 1; 0 is "missing", which is never a scope.
+pub(crate) struct Columns(Vec<Column>);
 
-impl AttributeIds {
-    fn of(probes: &[Probe<'_>]) -> Self {
-        let column = |attribute: &Attribute| {
-            let mut ids: BTreeMap<Value<'_>, u32> = BTreeMap::new();
-            let mut column = Vec::with_capacity(probes.len());
-            for probe in probes {
-                let next = count(ids.len() + 1);
-                let id = value(probe.place, *attribute).map_or(0, |value| *ids.entry(value).or_insert(next));
-                column.push(id);
-            }
-            column
-        };
-        Self(Attribute::ALL.iter().map(column).collect())
+struct Column {
+    ids: Vec<u32>,
+    /// One more than the largest number.
+    values: usize,
+}
+
+/// So many agents, and failing ones, have one value; agents are counted by their first result.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    agents: u32,
+    failing: u32,
+    last_agent: u32,
+    last_failing: u32,
+}
+
+impl Columns {
+    pub(crate) fn of(places: &[&Scope]) -> Self {
+        Self(Attribute::ALL.iter().map(|attribute| Column::of(places, *attribute)).collect())
     }
 
-    /// The live groups of probes that share a value of every attribute.
+    /// The live groups of probes that share a value of every attribute, in the order of their values.
     fn groups(&self, attributes: &[Attribute], probes: &[Probe<'_>]) -> Vec<Vec<usize>> {
-        let mut keyed: Vec<(u64, usize)> = Vec::with_capacity(probes.len());
-        for probe in 0..probes.len() {
-            let mut key = 0;
-            let mut complete = true;
-            for attribute in attributes {
-                let id = self.0[*attribute as usize][probe];
-                complete &= id != 0;
-                key = key << 32 | u64::from(id);
-            }
-            if complete {
-                keyed.push((key, probe));
+        let keys = self.keys(attributes, probes);
+        let most = keys.iter().copied().max().map_or(0, |key| key as usize + 1);
+        let mut groups = vec![Group::default(); most];
+        for (key, probe) in keys.iter().zip(probes) {
+            let group = &mut groups[*key as usize];
+            // Agents are numbered from 1.
+            group.agents += u32::from(group.last_agent != probe.agent);
+            group.last_agent = probe.agent;
+            if probe.y >= 0.5 {
+                group.failing += u32::from(group.last_failing != probe.agent);
+                group.last_failing = probe.agent;
             }
         }
-        keyed.sort_unstable();
-        let groups = keyed.chunk_by(|a, b| a.0 == b.0);
-        groups
-            .map(|group| group.iter().map(|(_, probe)| *probe).collect::<Vec<_>>())
-            .filter(|members| is_live(members, probes))
-            .collect()
+        let mut places = vec![None; most];
+        let mut live: Vec<Vec<usize>> = Vec::new();
+        for (key, group) in groups.iter().enumerate().skip(1) {
+            if group.agents >= LIVE_AGENTS && group.failing >= LIVE_FAILING {
+                places[key] = Some(live.len());
+                live.push(Vec::with_capacity(group.agents as usize));
+            }
+        }
+        for (probe, key) in keys.iter().enumerate() {
+            if let Some(place) = places[*key as usize] {
+                live[place].push(probe);
+            }
+        }
+        live
+    }
+
+    /// One number for every probe's values, from 1; 0 where one is missing.
+    fn keys(&self, attributes: &[Attribute], probes: &[Probe<'_>]) -> Vec<u32> {
+        let columns = || attributes.iter().map(|attribute| &self.0[*attribute as usize]);
+        let key = |probe: &Probe<'_>| {
+            columns().try_fold(0_u64, |key, column| {
+                let id = column.ids[probe.row];
+                (id != 0).then(|| key * column.values as u64 + u64::from(id))
+            })
+        };
+        let room: usize = columns().map(|column| column.values).product();
+        if room <= MAX_DENSE {
+            let narrow = |key: u64| u32::try_from(key).unwrap_or(0);
+            return probes.iter().map(|probe| key(probe).map_or(0, narrow)).collect();
+        }
+        let wide: Vec<Option<u64>> = probes.iter().map(key).collect();
+        let mut known: Vec<u64> = wide.iter().copied().flatten().collect();
+        known.sort_unstable();
+        known.dedup();
+        let place = |key: u64| known.binary_search(&key).map_or(0, |place| count(place + 1));
+        wide.into_iter().map(|key| key.map_or(0, place)).collect()
+    }
+}
+
+impl Column {
+    fn of(places: &[&Scope], attribute: Attribute) -> Self {
+        let mut known: HashMap<Value<'_>, u32, BuildHasherDefault<Mix>> = HashMap::default();
+        let mut ids = Vec::with_capacity(places.len());
+        for place in places {
+            let next = count(known.len() + 1);
+            ids.push(value(place, attribute).map_or(0, |value| *known.entry(value).or_insert(next)));
+        }
+        Self { ids, values: known.len() + 1 }
+    }
+}
+
+/// A fast hash for the few values of an attribute. Who chooses values so that they collide gains little: a world has at most
+/// [`crate::MAX_RESULTS`] of them.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Mix {
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.mix(u64::from_le_bytes(word));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

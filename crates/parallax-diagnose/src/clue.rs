@@ -1,19 +1,23 @@
-//! What was seen that tells one cause from another, with its weights (reference: the cause table of the method).
+//! What was seen that tells one cause from another; [`weights`] says how much each clue counts.
 
 use parallax_model::{
     ConnectFailure, DnsFailure, FailureKind, HttpFailure, NetworkKind, Protocol, RetryOutcome, Scope,
     TlsFailure,
 };
 
-use crate::cause::{Clue, Family, Weights};
+use crate::cause::{Clue, Sign};
 use crate::observe::{Channel, Observation, Observations, Seen, count};
 use crate::rules::Ruling;
 use crate::sentence::shown_status;
 use crate::visitor::covers;
 use crate::world::{ChangeKind, WorldResult};
 
+mod weights;
+
 /// A clue that is a share of results must hold for at least this share of them.
 const MOST: f64 = 0.5;
+/// Failing results among all in the scopes: fewer are strays, more are all.
+const PARTLY: std::ops::RangeInclusive<f64> = 0.1..=0.7;
 /// An error that comes sooner than this was not waited for, in milliseconds.
 const FAST_ERROR_MS: f64 = 300.0;
 /// Limits that programs wait for, in milliseconds …
@@ -30,48 +34,6 @@ const LEAST_TIMINGS: usize = 3;
 const RECENT_CHANGE_S: f64 = 30.0 * 60.0;
 /// Other targets fail "too" from this share on.
 const ELSEWHERE_FAILS: f64 = 0.2;
-
-const EVERYBODY: Weights = [1.0, -1.5, -0.5, 1.0, -1.0, 0.5, -1.0, 1.5, 1.0];
-const ONE_NETWORK: Weights = [-2.0, 2.5, 0.0, -1.5, 0.0, -1.0, -1.0, -2.0, -2.0];
-const ONE_COUNTRY_REFUSED: Weights = [-2.0, 2.5, 1.0, -1.5, 0.0, -1.0, -1.0, -2.0, -2.0];
-const ONE_POP: Weights = [-1.5, 0.5, -1.0, -0.5, -1.0, -0.5, 3.0, -2.0, -2.0];
-const OLD_ADDRESS: Weights = [-2.0, -1.0, -1.0, 0.0, 3.5, 0.0, -1.0, -1.0, -2.0];
-const ONE_ADDRESS: Weights = [0.5, 1.0, 0.0, 1.0, -1.0, 0.5, 0.5, 1.5, -1.0];
-const ONE_RESOLVER: Weights = [-2.0, 1.0, 0.0, 0.0, 1.0, -1.0, -1.0, -2.0, -2.0];
-const ONE_FAMILY: Weights = [-2.0, 2.0, 0.5, 1.5, 0.5, -1.0, 0.0, -1.0, -2.0];
-const HTTP3: Weights = [-2.0, 1.5, 1.5, 1.5, -2.0, 0.0, 1.0, -2.0, -2.0];
-const OLDER_HTTP: Weights = [-2.0, -0.5, 0.5, 1.5, -2.0, 0.0, 1.0, -1.0, -2.0];
-const DATA_CENTRES: Weights = [-1.0, -1.0, 3.0, -1.0, -1.0, -1.0, -1.0, -2.0, -1.0];
-const HOME_LINES: Weights = [-1.0, 1.5, 1.0, -1.0, 0.0, -1.0, -1.0, -2.0, -2.0];
-const PARTLY_AND_RETRIES_PASS: Weights = [2.0, 0.5, -1.0, -1.0, 0.0, -1.0, 0.0, -0.5, -3.0];
-const ALL_FAIL_ALIKE: Weights = [-1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
-const TTFB_RISEN: Weights = [2.5, 0.5, -1.0, -1.0, -1.0, -1.0, 0.0, 0.0, -2.0];
-const TTFB_AS_USUAL: Weights = [-1.0, 0.5, 0.5, 1.0, 0.5, 0.5, 0.5, 1.5, 0.0];
-const RETRY_AFTER: Weights = [2.0, -2.0, 0.5, 0.0, -2.0, -2.0, 0.0, -1.0, 3.0];
-const TOO_MANY_REQUESTS: Weights = [2.0, -2.0, 0.5, 0.0, -2.0, -2.0, 0.0, -1.0, -1.0];
-const UNAVAILABLE: Weights = [1.0, -1.0, 0.0, 0.0, -1.0, -1.0, 0.0, 0.5, 0.5];
-const WAITED_FOR: Weights = [1.5, 0.5, 0.5, 0.0, -1.0, -2.0, 0.0, 0.0, -2.0];
-const GONE_AT_ONCE: Weights = [-0.5, -1.0, 0.5, 1.0, 0.0, -1.0, 0.0, 2.0, -2.0];
-const GONE: Weights = [0.0, -0.5, 0.25, 0.5, 0.0, -1.0, 0.0, 1.0, -2.0];
-const EDGE_CANNOT_CONNECT: Weights = [0.5, 1.0, 1.0, 0.5, 1.0, -2.0, 0.0, 0.5, -2.0];
-const EDGE_TLS: Weights = [-2.0, -2.0, -1.0, 1.0, -1.0, 3.0, 0.0, -1.0, -3.0];
-const BROKEN_ANSWER: Weights = [0.0, -1.0, -0.5, 1.0, -1.0, -0.5, 0.0, 1.5, -1.5];
-const NO_ANSWER: Weights = [0.0, 1.0, 0.5, -0.5, 0.0, -1.0, 0.0, -0.5, -2.0];
-const NO_ANSWER_BUT_NEIGHBOURS: Weights = [0.0, -0.5, 2.0, 0.5, -1.0, -1.0, 0.0, 1.0, -2.0];
-const CUT_IN_ONE_PLACE: Weights = [-2.0, 0.5, 3.0, -1.0, -1.0, 0.5, -1.0, -2.0, -3.0];
-const REFUSED_BY_POLICY: Weights = [-2.0, -2.0, 3.0, 0.0, -1.0, -2.0, 0.0, -2.0, -2.0];
-const FILTER_PAGE: Weights = [-1.0, -1.0, 1.0, -1.5, -1.0, -1.0, -0.5, -1.0, -1.0];
-const HANDSHAKE_FAILS: Weights = [-2.0, -1.0, -0.5, 0.0, -1.0, 2.0, 0.0, -2.0, -3.0];
-const STATIC_WORKS: Weights = [1.0, -2.0, 0.0, 1.0, -2.0, -2.0, 0.0, 1.0, -1.0];
-const NO_NAME: Weights = [-2.0, -0.5, -2.0, 2.5, 0.5, -2.0, -2.0, -2.0, -3.0];
-const RECORD_CHANGED: Weights = [-1.0, -1.0, -1.0, 0.5, 3.0, 0.0, 0.0, -0.5, -1.0];
-const CERTIFICATE: Weights = [-3.0, -3.0, -2.0, 1.0, -1.0, 4.0, 0.0, -3.0, -3.0];
-const CERTIFICATE_AT_ONE_ADDRESS: Weights = [-3.0, -2.0, 0.0, 1.0, 2.0, 2.0, 0.5, -3.0, -3.0];
-const WRONG_PAGE: Weights = [-2.0, -2.0, -1.0, 3.0, 1.0, 0.0, 0.0, -2.0, -2.0];
-const SAYS_MAINTENANCE: Weights = [-1.0, -3.0, -2.0, -1.0, -3.0, -3.0, -2.0, -2.0, 3.0];
-const NEIGHBOURS_FAIL: Weights = [-1.0, 1.0, -1.0, -2.0, -1.0, -1.0, 2.5, -1.0, -1.0];
-const NETWORK_FAILS: Weights = [-2.0, 3.0, 0.0, -2.0, -1.0, -2.0, 0.0, -2.0, -2.0];
-const JUST_CHANGED: Weights = [-0.5, -1.0, 0.5, 2.0, 1.0, 1.0, 0.0, 0.5, -0.5];
 
 /// What is looked at for one cause.
 struct Scene<'a> {
@@ -96,6 +58,7 @@ pub(crate) fn clues(ruling: &Ruling<'_>, observations: &Observations) -> Vec<Clu
     let scopes = ruling.scopes.iter().chain(&ruling.same_coverage).collect();
     let mut scene = Scene { scopes, failing, inside, clues: Vec::new() };
     scene.scope_clues(ruling.channel);
+    scene.place_clues();
     scene.pattern_clues();
     scene.latency_clues(observations);
     if ruling.channel != Channel::Slow {
@@ -108,8 +71,8 @@ pub(crate) fn clues(ruling: &Ruling<'_>, observations: &Observations) -> Vec<Clu
 }
 
 impl Scene<'_> {
-    fn add(&mut self, family: Family, weights: Weights, sentence: String) {
-        self.clues.push(Clue { family, weights, sentence });
+    fn add(&mut self, sign: &'static Sign, share: f64, sentence: String) {
+        self.clues.push(Clue { sign, share, sentence });
     }
 
     /// How many failing results are so.
@@ -118,11 +81,11 @@ impl Scene<'_> {
     }
 
     /// Adds a clue that weighs by the share of failing results that are so, when any is.
-    fn add_share(&mut self, family: Family, weights: Weights, what: &str, is: impl Fn(&Observation) -> bool) {
+    fn add_share(&mut self, sign: &'static Sign, what: &str, is: impl Fn(&Observation) -> bool) {
         let (hits, all) = (self.failing_that(is), count(self.failing.len()));
         if hits > 0 {
             let share = f64::from(hits) / f64::from(all);
-            self.add(family, weights.map(|w| w * share), format!("{hits} of {all} failing results {what}."));
+            self.add(sign, share, format!("{hits} of {all} failing results {what}."));
         }
     }
 
@@ -131,8 +94,19 @@ impl Scene<'_> {
         hits > 0.0 && hits >= MOST * self.failing.len() as f64
     }
 
+    /// The share of failing results at an address that is no longer given, of those that looked; `None` when none did.
+    fn share_stale(&self) -> Option<f64> {
+        let looked = self.failing_that(|o| o.result.address_current.is_some());
+        let old = self.failing_that(|o| o.result.address_current == Some(false));
+        (looked > 0).then(|| f64::from(old) / f64::from(looked))
+    }
+
+    fn is_stale(&self) -> bool {
+        self.share_stale().is_some_and(|share| share >= MOST)
+    }
+
     fn scope_clues(&mut self, channel: Channel) {
-        let stale = self.mostly(|o| o.result.address_current == Some(false));
+        let stale = self.is_stale();
         let refused = channel == Channel::Blocked || self.mostly(is_cut);
         let (failing, all) = (self.failing.len(), self.inside.len());
         let through_pop = self.scopes.iter().any(|s| s.pop.is_some());
@@ -142,12 +116,43 @@ impl Scene<'_> {
                 continue;
             }
             let sentence = format!("It is seen by {}: {failing} of {all} results there.", scope.in_words());
-            for (is_set, weights) in scope_weights(scope, stale, refused) {
+            for (is_set, sign) in scope_signs(scope, stale, refused) {
                 if is_set {
-                    self.add(Family::Scope, weights, sentence.clone());
+                    self.add(sign, 1.0, sentence.clone());
                 }
             }
         }
+    }
+
+    /// Clues that only some places give: what comes from there although, or only because, it comes from there.
+    fn place_clues(&mut self) {
+        // Not for one provider alone: whom it sends where, and what stands in its way, says nothing of an edge.
+        let one_place = |s: &&Scope| s.asn.is_none() && (s.region.is_some() || s.country.is_some());
+        if self.scopes.iter().any(one_place) {
+            let is_error = |o: &Observation| shown_status(o).is_some_and(|code| code >= 500);
+            let what = "are error pages, so the way there works";
+            self.add_share(&weights::ANSWERED_IN_ONE_PLACE, what, |o| is_error(o) && o.result.pop.is_none());
+            let what = "are error pages of a CDN's edge, so the way there works";
+            self.add_share(&weights::ANSWERED_BY_A_CDN_IN_ONE_PLACE, what, |o| {
+                is_error(o) && o.result.pop.is_some()
+            });
+        }
+        if self.scopes.iter().any(|s| s.network == Some(NetworkKind::Hosting)) {
+            self.add_share(&weights::DATA_CENTRES_DROPPED, "are data centres that get no connection", |o| {
+                matches!(o.kind(), Some(FailureKind::Connect(_)))
+            });
+        }
+        self.add_share(&weights::OTHER_FAMILY_WORKS, "come while the other IP family works", |o| {
+            o.result.other_family_ok == Some(true)
+        });
+        self.add_share(&weights::OTHER_ADDRESS_WORKS, "come while another address works", |o| {
+            o.result.other_address_ok == Some(true)
+        });
+    }
+
+    /// Whether some results in the scopes fail and some do not.
+    fn is_partly(&self) -> bool {
+        PARTLY.contains(&(self.failing.len() as f64 / self.inside.len().max(1) as f64))
     }
 
     fn pattern_clues(&mut self) {
@@ -155,15 +160,14 @@ impl Scene<'_> {
         let share = failing / all.max(1.0);
         let retried = self.failing.iter().filter(|o| o.result.retry.is_some()).count();
         let passed = self.failing.iter().filter(|o| o.result.retry == Some(RetryOutcome::Ok)).count();
-        if (0.1..=0.7).contains(&share) {
+        if self.is_partly() {
             let often = passed > 0 && 3 * passed >= retried;
-            let weights =
-                if often { PARTLY_AND_RETRIES_PASS } else { PARTLY_AND_RETRIES_PASS.map(|w| w / 2.0) };
+            let count_as = if often { 1.0 } else { 0.5 };
             let sentence =
                 format!("{failing} of {all} results fail, and {passed} of {retried} retries pass.");
-            self.add(Family::Pattern, weights, sentence);
+            self.add(&weights::PARTLY_AND_RETRIES_PASS, count_as, sentence);
         } else if share >= 0.9 {
-            self.add(Family::Pattern, ALL_FAIL_ALIKE, format!("{failing} of {all} results fail alike."));
+            self.add(&weights::ALL_FAIL_ALIKE, 1.0, format!("{failing} of {all} results fail alike."));
         }
     }
 
@@ -184,97 +188,109 @@ impl Scene<'_> {
         if median > TTFB_ROSE {
             let sentence =
                 format!("{n} successes take {median:.1} times as long as usual to the first byte.");
-            self.add(Family::Latency, TTFB_RISEN, sentence);
+            self.add(&weights::TTFB_RISEN, 1.0, sentence);
         } else if median <= TTFB_NORMAL {
             let sentence = format!("{n} successes are as fast as usual ({median:.1} times).");
-            self.add(Family::Latency, TTFB_AS_USUAL, sentence);
+            self.add(&weights::TTFB_AS_USUAL, 1.0, sentence);
         }
     }
 
     fn status_clues(&mut self, observations: &Observations) {
         let nearby_429 = observations.usable.iter().filter(|o| shown_status(o) == Some(429)).count();
-        self.add_share(Family::Status, RETRY_AFTER, "are 503 with Retry-After", |o| {
+        self.add_share(&weights::RETRY_AFTER, "are 503 with Retry-After", |o| {
             shown_status(o) == Some(503) && o.result.retry_after.is_some()
         });
         if nearby_429 > 0 && self.failing_that(|o| shown_status(o) == Some(503)) > 0 {
             self.add(
-                Family::Status,
-                TOO_MANY_REQUESTS,
+                &weights::TOO_MANY_REQUESTS,
+                1.0,
                 format!("{nearby_429} results are 429 at the same time."),
             );
         }
-        self.add_share(Family::Status, UNAVAILABLE, "are 503 without Retry-After", |o| {
+        self.add_share(&weights::UNAVAILABLE, "are 503 without Retry-After", |o| {
             shown_status(o) == Some(503) && o.result.retry_after.is_none()
         });
-        self.add_share(
-            Family::Status,
-            WAITED_FOR,
-            "end at a limit that somebody waited for (504, 524)",
-            |o| matches!(shown_status(o), Some(504 | 524)) || o.result.error_ms.is_some_and(is_round_limit),
-        );
-        self.add_share(Family::Status, GONE_AT_ONCE, "are 502 or 521 at once", |o| {
+        self.add_share(&weights::WAITED_FOR, "end at a limit that somebody waited for (504, 524)", |o| {
+            matches!(shown_status(o), Some(504 | 524)) || o.result.error_ms.is_some_and(is_round_limit)
+        });
+        // What is gone does not come back at the next try: a gateway that cannot reach it now and then may find it full.
+        let gone = if self.is_partly() { &weights::SOMETIMES_GONE } else { &weights::GONE_AT_ONCE };
+        self.add_share(gone, "are 502 or 521 at once", |o| {
             matches!(shown_status(o), Some(502 | 521)) && is_fast(&o.result)
         });
-        self.add_share(Family::Status, GONE, "are 502 or 521", |o| {
+        self.add_share(&weights::GONE, "are 502 or 521", |o| {
             matches!(shown_status(o), Some(502 | 521)) && !is_fast(&o.result)
         });
         self.add_share(
-            Family::Status,
-            EDGE_CANNOT_CONNECT,
+            &weights::EDGE_CANNOT_CONNECT,
             "are 522 or 523: the edge cannot connect to the origin",
             |o| matches!(shown_status(o), Some(522 | 523)),
         );
-        self.add_share(Family::Status, EDGE_TLS, "are 525 or 526: edge and origin disagree about TLS", |o| {
+        self.add_share(&weights::EDGE_TLS, "are 525 or 526: edge and origin disagree about TLS", |o| {
             matches!(shown_status(o), Some(525 | 526))
         });
-        self.add_share(Family::Status, BROKEN_ANSWER, "are 500 or 520: the site's program failed", |o| {
+        self.add_share(&weights::BROKEN_ANSWER, "are 500 or 520: the site's program failed", |o| {
             matches!(shown_status(o), Some(500 | 501 | 505..=511 | 520))
         });
     }
 
     fn outcome_clues(&mut self) {
-        self.add_share(Family::Status, GONE_AT_ONCE, "are refused connections", |o| {
+        self.add_share(&weights::GONE_AT_ONCE, "are refused connections", |o| {
             o.kind() == Some(FailureKind::Connect(ConnectFailure::Refused))
         });
-        self.add_share(
-            Family::Policy,
-            REFUSED_BY_POLICY,
-            "are refusals by policy (403, 451, bot check)",
-            |o| matches!(o.seen, Seen::Blocked(_)),
-        );
+        self.add_share(&weights::REFUSED_BY_POLICY, "are refusals by policy (403, 451, bot check)", |o| {
+            matches!(o.seen, Seen::Blocked(_))
+        });
         let in_one_place = self.scopes.iter().any(|s| s.asn.is_some() || s.country.is_some());
         if in_one_place {
-            self.add_share(Family::Reset, CUT_IN_ONE_PLACE, "are cut as soon as the name is spoken", is_cut);
+            self.add_share(&weights::CUT_IN_ONE_PLACE, "are cut as soon as the name is spoken", is_cut);
         }
-        self.add_share(Family::Filter, FILTER_PAGE, "show the page of a filter", |o| {
+        self.add_share(&weights::FILTER_PAGE, "show the page of a filter", |o| {
             matches!(o.kind(), Some(FailureKind::Blocked(_)))
         });
-        self.add_share(Family::Handshake, HANDSHAKE_FAILS, "end in the TLS handshake", |o| {
+        self.add_share(&weights::HANDSHAKE_FAILS, "end in the TLS handshake", |o| {
             matches!(o.kind(), Some(FailureKind::Tls(kind)) if !matches!(kind, TlsFailure::Reset | TlsFailure::Timeout))
         });
         let everywhere = self.scopes.iter().any(|s| s.all);
-        let weights = if everywhere { CERTIFICATE } else { CERTIFICATE_AT_ONE_ADDRESS };
-        self.add_share(Family::Certificate, weights, "have a certificate problem", has_certificate_problem);
-        self.add_share(Family::Content, WRONG_PAGE, "show a wrong page or redirect in a circle", |o| {
+        let certificate = match self.share_stale() {
+            _ if everywhere => &weights::CERTIFICATE,
+            Some(share) if share >= MOST => &weights::CERTIFICATE_AT_OLD_ADDRESS,
+            Some(_) => &weights::CERTIFICATE_AT_CURRENT_ADDRESS,
+            None => &weights::CERTIFICATE_AT_ONE_ADDRESS,
+        };
+        self.add_share(certificate, "have a certificate problem", has_certificate_problem);
+        let wrong_page =
+            if self.is_stale() { &weights::WRONG_PAGE_AT_OLD_ADDRESS } else { &weights::WRONG_PAGE };
+        self.add_share(wrong_page, "show a wrong page or redirect in a circle", |o| {
             o.kind() == Some(FailureKind::Http(HttpFailure::RedirectLoop))
                 || matches!(
                     o.result.kind.as_deref(),
                     Some("default-vhost" | "default-page" | "wrong-host" | "parked" | "redirect-loop")
                 )
         });
-        self.add_share(Family::Announced, SAYS_MAINTENANCE, "say that the site is under maintenance", |o| {
+        self.add_share(&weights::SAYS_MAINTENANCE, "say that the site is under maintenance", |o| {
             o.result.kind.as_deref() == Some("maintenance")
         });
-        self.add_share(Family::Static, STATIC_WORKS, "come while a static path works", |o| {
+        self.add_share(&weights::STATIC_WORKS, "come while a static path works", |o| {
             o.result.static_ok == Some(true)
         });
+        self.add_share(&weights::STATIC_FAILS_TOO, "come while a static path fails too", |o| {
+            o.result.static_ok == Some(false)
+        });
+        self.add_share(
+            &weights::REFUSED_BUT_HOST_ALIVE,
+            "are refused while another port of the host is open",
+            |o| {
+                o.kind() == Some(FailureKind::Connect(ConnectFailure::Refused))
+                    && o.result.other_port_open == Some(true)
+            },
+        );
     }
 
     fn name_clues(&mut self, observations: &Observations) {
         if self.scopes.iter().any(|s| s.all) {
             self.add_share(
-                Family::Names,
-                NO_NAME,
+                &weights::NO_NAME,
                 "are failed name lookups",
                 |o| matches!(o.kind(), Some(FailureKind::Dns(kind)) if kind != DnsFailure::Timeout),
             );
@@ -285,7 +301,7 @@ impl Scene<'_> {
             let all = self.failing.len();
             let when = change.map_or(String::new(), |c| format!(" (changed {:.0} s ago)", c.ago_s));
             let sentence = format!("{old} of {all} failing results still use an old address{when}.");
-            self.add(Family::Record, RECORD_CHANGED, sentence);
+            self.add(&weights::RECORD_CHANGED, self.share_stale().unwrap_or(0.0), sentence);
         }
     }
 
@@ -296,47 +312,60 @@ impl Scene<'_> {
         let neighbours = neighbours.into_iter().flatten().reduce(f64::max);
         if let Some(share) = neighbours.filter(|share| *share >= ELSEWHERE_FAILS) {
             let sentence = format!("{} of other sites on the same CDN or host fail too.", percent(share));
-            self.add(Family::SameHost, NEIGHBOURS_FAIL, sentence);
+            self.add(&weights::NEIGHBOURS_FAIL, 1.0, sentence);
         }
         if let Some(share) = elsewhere.same_asn_failing.filter(|share| *share >= ELSEWHERE_FAILS) {
             let sentence = format!("{} of other sites fail from the same network.", percent(share));
-            self.add(Family::SameNetwork, NETWORK_FAILS, sentence);
+            self.add(&weights::NETWORK_FAILS, 1.0, sentence);
         }
         let neighbours_work = elsewhere.same_host_failing.is_some_and(|share| share < ELSEWHERE_FAILS);
-        let weights = if neighbours_work { NO_ANSWER_BUT_NEIGHBOURS } else { NO_ANSWER };
-        self.add_share(Family::Status, weights, "are timeouts without any answer", |o| {
-            o.kind().is_some_and(FailureKind::is_timeout)
+        let alive = |o: &Observation| neighbours_work || o.result.other_port_open == Some(true);
+        self.add_share(&weights::NO_ANSWER, "are timeouts without any answer", |o| {
+            o.kind().is_some_and(FailureKind::is_timeout) && !alive(o)
         });
-        let recent: Vec<_> = observations.changes.iter().filter(|c| c.ago_s <= RECENT_CHANGE_S).collect();
-        if let Some(change) = recent.first() {
-            let what = match change.what {
-                ChangeKind::Dns => "DNS record",
-                ChangeKind::Certificate => "certificate",
-                ChangeKind::Deploy => "software",
-                ChangeKind::Cdn => "CDN setting",
+        self.add_share(
+            &weights::NO_ANSWER_BUT_NEIGHBOURS,
+            "are timeouts while the host or its neighbours answer",
+            |o| o.kind().is_some_and(FailureKind::is_timeout) && alive(o),
+        );
+        self.add_share(&weights::UNREACHABLE, "find no way to the address", |o| {
+            o.kind() == Some(FailureKind::Connect(ConnectFailure::Unreachable))
+        });
+        let recent = observations.changes.iter().filter(|c| c.ago_s <= RECENT_CHANGE_S);
+        for change in recent {
+            let (sign, what) = match change.what {
+                ChangeKind::Dns => (&weights::DNS_CHANGED, "DNS record"),
+                ChangeKind::Certificate => (&weights::CERTIFICATE_CHANGED, "certificate"),
+                ChangeKind::Deploy => (&weights::SOFTWARE_CHANGED, "software"),
+                ChangeKind::Cdn => (&weights::CDN_CHANGED, "CDN setting"),
             };
-            self.add(
-                Family::Change,
-                JUST_CHANGED,
-                format!("The site's {what} changed {:.0} s ago.", change.ago_s),
-            );
+            self.add(sign, 1.0, format!("The site's {what} changed {:.0} s ago.", change.ago_s));
         }
     }
 }
 
-fn scope_weights(scope: &Scope, stale: bool, refused: bool) -> [(bool, Weights); 8] {
-    let country = if refused && scope.country.is_some() { ONE_COUNTRY_REFUSED } else { ONE_NETWORK };
-    let address = if stale { OLD_ADDRESS } else { ONE_ADDRESS };
-    let resolver = if stale { OLD_ADDRESS } else { ONE_RESOLVER };
-    let protocol = if scope.protocol == Some(Protocol::H3) { HTTP3 } else { OLDER_HTTP };
-    let line = if scope.network == Some(NetworkKind::Hosting) { DATA_CENTRES } else { HOME_LINES };
+fn scope_signs(scope: &Scope, stale: bool, refused: bool) -> [(bool, &'static Sign); 9] {
+    let country = if refused && scope.country.is_some() {
+        &weights::ONE_COUNTRY_REFUSED
+    } else {
+        &weights::ONE_NETWORK
+    };
+    let address = if stale { &weights::OLD_ADDRESS } else { &weights::ONE_ADDRESS };
+    let resolver = if stale { &weights::OLD_ADDRESS } else { &weights::ONE_RESOLVER };
+    let protocol = if scope.protocol == Some(Protocol::H3) { &weights::HTTP3 } else { &weights::OLDER_HTTP };
+    let line = if scope.network == Some(NetworkKind::Hosting) {
+        &weights::DATA_CENTRES
+    } else {
+        &weights::HOME_LINES
+    };
     [
-        (scope.all, EVERYBODY),
-        (scope.asn.is_some() || scope.region.is_some() || scope.country.is_some(), country),
-        (scope.pop.is_some(), ONE_POP),
+        (scope.all, &weights::EVERYBODY),
+        (scope.asn.is_some() || scope.country.is_some(), country),
+        (scope.region.is_some() && scope.asn.is_none() && scope.country.is_none(), &weights::ONE_REGION),
+        (scope.pop.is_some() && scope.asn.is_none(), &weights::ONE_POP),
         (scope.address.is_some(), address),
         (scope.resolver.is_some(), resolver),
-        (scope.family.is_some(), ONE_FAMILY),
+        (scope.family.is_some(), &weights::ONE_FAMILY),
         (scope.protocol.is_some(), protocol),
         (scope.network.is_some(), line),
     ]

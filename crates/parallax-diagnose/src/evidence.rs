@@ -32,6 +32,11 @@ impl Influence {
             weight * (log_likelihood(y, with) - without)
         }))
     }
+
+    /// The same of a result that weighs so much as this one.
+    pub(crate) fn times(self, weight: f64) -> Self {
+        Self(self.0.map(|nats| weight * nats))
+    }
 }
 
 /// The summed worth of a scope's results.

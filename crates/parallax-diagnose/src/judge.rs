@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use parallax_model::{
-    Cause, CauseKind, Diagnosis, DnsFailure, FailureKind, Host, Scope, Verdict, VisitorVerdict,
+    Cause, CauseKind, Confidence, Diagnosis, DnsFailure, FailureKind, Host, Scope, Verdict, VisitorVerdict,
 };
 
 use crate::analyse::{Analysis, Tally};
-use crate::cause::likeliest;
+use crate::cause::{likeliest, ranked};
 use crate::clue::clues;
 use crate::observe::{Channel, Observation, Observations, SetAside, count};
 use crate::reports::surge;
@@ -63,6 +63,15 @@ pub fn judge(analysis: &Analysis, observations: &Observations, subject: Subject<
         agents: analysis.coverage.answered,
         failing: ruling.scan.everyone.mostly_failing,
     }
+}
+
+/// Every cause of what the analysis finds broken, the likeliest first; empty when nothing is found.
+pub fn causes(analysis: &Analysis, observations: &Observations) -> Vec<(CauseKind, Confidence)> {
+    let ruling = rule(analysis);
+    if matches!(ruling.verdict, Verdict::Up | Verdict::Unknown) {
+        return Vec::new();
+    }
+    ranked(&clues(&ruling, observations))
 }
 
 fn cause(ruling: &Ruling<'_>, observations: &Observations) -> (Option<Cause>, Option<String>) {

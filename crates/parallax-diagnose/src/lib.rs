@@ -33,10 +33,10 @@ mod usual;
 mod visitor;
 mod world;
 
-pub use analyse::{Analysis, Coverage, Finding, Scan, Tally, analyse};
+pub use analyse::{Analysis, Coverage, Finding, Scan, Tally, Variation, analyse};
 pub use course::{CONFIRM, Course, FIRST_UP, FLAP_MEMORY, FLAPS, REOPEN, STEADY, SURE, is_bad};
 pub use evidence::{Evidence, GRID, Influence, STRENGTHS};
-pub use judge::{Subject, judge};
+pub use judge::{Subject, causes, judge};
 pub use line::{Answer, Line, LineError, answer_line};
 pub use observe::{Channel, Observation, Observations, Seen, SetAside, observe};
 pub use rules::decided;

@@ -2,11 +2,11 @@
 
 use parallax_model::{Confidence, Scope, Verdict};
 
-use crate::analyse::{Analysis, Coverage, Finding, Scan};
+use crate::analyse::{Analysis, Coverage, Finding, Scan, Variation};
 use crate::observe::Channel;
 
-/// A verdict about everybody needs a posterior of at least this.
-const SURE: f64 = 0.9;
+/// A verdict needs a posterior of at least this.
+const SURE: f64 = 0.8;
 /// Scopes that cover more than this share of the weighted results are everybody.
 const EVERYBODY_SHARE: f64 = 0.85;
 /// A fault weaker than this is flaky, not down.
@@ -31,6 +31,16 @@ const UP_REGIONS: u32 = 3;
 const WAVERING_OF: u32 = 10;
 /// … one in so many.
 const WAVERING_SHARE: u32 = 10;
+/// What comes and goes does so for one tester too: one in so many of the failing ones gets through at another try …
+const VARYING_OF_TRIES: u32 = 5;
+/// … and one in so many where most were asked more than once.
+const VARYING_OF_ROUNDS: u32 = 2;
+/// A part is named only where fewer than one in so many fail outside of it …
+const OUTSIDE_FAILING: u32 = 8;
+/// … of those inside one in so many fail, or the same tester fails now and then …
+const INSIDE_FAILING: u32 = 3;
+/// … and one in so many testers reach the site from beyond the network that most of the healthy stand in.
+const HEALTHY_ELSEWHERE: u32 = 10;
 /// An early verdict needs a posterior of at least this …
 const DECIDED_CONFIDENCE: f64 = 0.95;
 /// … and a lead over the next answer of so many nats.
@@ -70,14 +80,20 @@ pub fn decided(analysis: &Analysis) -> bool {
 pub(crate) fn rule(analysis: &Analysis) -> Ruling<'_> {
     let (failing, blocked, slow) = (&analysis.failing, &analysis.blocked, &analysis.slow);
     let mut missing = Vec::new();
-    let fails = found(failing, Channel::Failing, &mut missing);
+    let fails = found(failing, Channel::Failing, &mut missing)
+        .filter(|ruling| is_no_mere_say_so(ruling, analysis, &mut missing));
     let mostly_refused = blocked.everyone.failing > failing.everyone.failing;
     let speaks_for_few = |ruling: &Ruling<'_>| mostly_refused && ruling.scopes.iter().any(|scope| scope.all);
     let (few, firm) = match fails {
         Some(ruling) if speaks_for_few(&ruling) => (Some(ruling), None),
         other => (None, other),
     };
-    if let Some(ruling) = firm.or_else(|| found(blocked, Channel::Blocked, &mut missing)).or(few) {
+    // Where more fail than are refused, and nothing can be said of those, the few are not the news.
+    let drowned = !failing.findings.is_empty() && !mostly_refused;
+    let refused = |missing: &mut Vec<String>| {
+        found(blocked, Channel::Blocked, missing).filter(|ruling| !drowned || ruling.scopes[0].all)
+    };
+    if let Some(ruling) = firm.or_else(|| refused(&mut missing)).or(few) {
         return ruling;
     }
     if wavers(analysis) {
@@ -88,6 +104,40 @@ pub(crate) fn rule(analysis: &Analysis) -> Ruling<'_> {
         return ruling;
     }
     up_or_unknown(analysis, missing)
+}
+
+/// What a fifth of all testers, or all of one network, could make us believe by saying the same each time is not believed.
+fn is_no_mere_say_so(ruling: &Ruling<'_>, analysis: &Analysis, missing: &mut Vec<String>) -> bool {
+    let lacks = match ruling.verdict {
+        Verdict::Flaky | Verdict::Partial if !varies(&analysis.variation) && hits_few(ruling) => {
+            "the testers that fail do so each time and have nothing in common; more testers would tell"
+        }
+        Verdict::Partial
+            if ruling.scan.outside.mostly_failing * OUTSIDE_FAILING > ruling.scan.outside.agents =>
+        {
+            "many fail outside of every part that could be named; more testers would tell"
+        }
+        Verdict::Partial
+            if analysis.coverage.healthy_elsewhere * HEALTHY_ELSEWHERE < analysis.coverage.answered =>
+        {
+            "nearly all testers that reach it stand in one network; more networks would tell"
+        }
+        _ => return true,
+    };
+    missing.push(lacks.to_owned());
+    false
+}
+
+/// Everybody, or a part of which most get through.
+fn hits_few(ruling: &Ruling<'_>) -> bool {
+    let covered = &ruling.scan.covered;
+    ruling.verdict == Verdict::Flaky || covered.mostly_failing * INSIDE_FAILING < covered.agents
+}
+
+fn varies(variation: &Variation) -> bool {
+    let Variation { failing, varying, repeated } = *variation;
+    let one_in = if 2 * repeated > failing { VARYING_OF_ROUNDS } else { VARYING_OF_TRIES };
+    varying * one_in >= failing
 }
 
 fn up_or_unknown(analysis: &Analysis, mut missing: Vec<String>) -> Ruling<'_> {

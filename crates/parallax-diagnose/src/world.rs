@@ -142,6 +142,15 @@ pub struct WorldResult {
     /// Whether a static path works at the same moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub static_ok: Option<bool>,
+    /// Whether another address of the name answered while this one did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_address_ok: Option<bool>,
+    /// Whether the other IP family answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_family_ok: Option<bool>,
+    /// Whether the host's other usual port (80 or 443) took a TCP connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_port_open: Option<bool>,
     /// What the explainer calls the answer, e.g. `maintenance`, `default-vhost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
@@ -172,6 +181,9 @@ impl WorldResult {
             ttl_left_s: None,
             cert_problem: None,
             static_ok: None,
+            other_address_ok: None,
+            other_family_ok: None,
+            other_port_open: None,
             kind: None,
         }
     }

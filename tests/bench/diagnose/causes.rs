@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use parallax_diagnose::{Subject, diagnose};
+use parallax_diagnose::{Subject, analyse, causes, judge, observe};
 use parallax_lab::score::{Forecast, bootstrap, brier, ece};
 use parallax_lab::worlds::signature::signature;
-use parallax_model::{CauseKind, Diagnosis, Scope, Verdict};
+use parallax_model::{CauseKind, Scope, Verdict};
 use serde_json::json;
 
 use crate::crew;
@@ -40,7 +40,9 @@ pub(crate) fn measure(plan: &Plan, findings: &mut Findings) {
     let params = plan.params().with_rounds(3);
     let answers: Vec<Answer> = crew::over(plan.worlds, |n| {
         let case = signature(plan.seed(n), &params);
-        let diagnosis = diagnose(&case.world, Subject::default());
+        let observations = observe(&case.world);
+        let analysis = analyse(&observations);
+        let diagnosis = judge(&analysis, &observations, Subject::default());
         let sorted = |scopes: &[Scope]| {
             let mut scopes = scopes.to_vec();
             scopes.sort();
@@ -49,7 +51,7 @@ pub(crate) fn measure(plan: &Plan, findings: &mut Findings) {
         case.truth.cause.map(|truth| Answer {
             truth,
             said: diagnosis.cause.as_ref().map(|cause| (cause.kind, cause.confidence.get())),
-            next: runner_up(&diagnosis),
+            next: causes(&analysis, &observations).get(1).map(|(kind, _)| *kind),
             verdict: diagnosis.verdict,
             scope_right: sorted(&diagnosis.scopes) == sorted(&case.truth.scopes),
         })
@@ -71,7 +73,7 @@ pub(crate) fn measure(plan: &Plan, findings: &mut Findings) {
         answers.iter().filter_map(|a| a.said.map(|(_, sure)| (sure, a.first()))).collect();
     say_causes(&answers);
     say(format_args!(
-        "  top-1 {}, top-2 {} (a cause that stands alone names no second); always the likeliest beforehand: {:.3}; Brier {:.3}, \
+        "  top-1 {}, top-2 {}; always the likeliest beforehand: {:.3}; Brier {:.3}, \
          ECE {:.3}",
         with_interval(first, first_95),
         with_interval(two, two_95),
@@ -86,12 +88,6 @@ pub(crate) fn measure(plan: &Plan, findings: &mut Findings) {
         json!({ "worlds": count, "top_1": first, "top_1_95": first_95, "top_2": two, "top_2_95": two_95,
             "brier": brier(&forecasts), "ece": ece(&forecasts) }),
     );
-}
-
-/// The next cause, as the evidence tells it when the first does not stand alone.
-fn runner_up(diagnosis: &Diagnosis) -> Option<CauseKind> {
-    let line = diagnosis.evidence.iter().find_map(|line| line.strip_prefix("The cause is not sure: "))?;
-    line.split(", ").nth(1)?.split(' ').next()?.parse().ok()
 }
 
 fn say_causes(answers: &[Answer]) {

@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use parallax_lab::worlds::{Params, Purpose, seed};
 
-/// Share of failing results whose way is known from before, when a day is remembered.
-const REMEMBERED: f64 = 0.95;
-
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
@@ -47,9 +44,9 @@ pub(crate) struct Plan {
     /// Draw parameters from wider ranges: weaker faults, more dirt.
     #[arg(long)]
     wide: bool,
-    /// Let failing results carry the way of the agent's last good one, as an aggregator with a day's memory could.
+    /// Take from failing results the way of the agent's last good one, which an aggregator with a day's memory tells.
     #[arg(long)]
-    remember: bool,
+    forget: bool,
     /// Measure only these.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
@@ -91,7 +88,7 @@ impl Plan {
     /// What worlds are like.
     pub(crate) fn params(&self) -> Params {
         let params = if self.wide { Params::wide() } else { Params::default() };
-        Params { remembers: if self.remember { REMEMBERED } else { params.remembers }, ..params }
+        Params { remembers: if self.forget { 0.0 } else { params.remembers }, ..params }
     }
 
     /// What the seeds may be used for.

@@ -72,7 +72,7 @@ impl Default for Params {
             collusion: 0.01,
             missing: (0.05, 0.15),
             stickiness: 0.3,
-            remembers: 0.0,
+            remembers: 0.95,
             rumour: 0.03,
         }
     }

@@ -23,6 +23,7 @@ fn clean() -> Params {
         collusion: 0.0,
         missing: (0.0, 0.0),
         rumour: 0.0,
+        remembers: 0.0,
         ..Params::default()
     }
 }
