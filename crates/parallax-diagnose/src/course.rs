@@ -11,7 +11,8 @@
 //! 3. An incident opens when something bad is said, gets a step whenever verdict or scopes change, and closes when up is said.
 //! 4. Not knowing ends nothing: an incident stays open while nothing can be told.
 //! 5. Something bad within [`REOPEN`] of the last close belongs to the same incident.
-//! 6. What breaks [`FLAPS`] times within [`FLAP_MEMORY`] comes and goes: "flaky" is said and held for ten minutes, the next time for
+//! 6. Something bad is said only while it is likely ([`SAYABLE`]).
+//! 7. What breaks [`FLAPS`] times within [`FLAP_MEMORY`] comes and goes: "flaky" is said and held for ten minutes, the next time for
 //!    twenty, then forty. Only an outage that lasts [`STEADY`] without a break is said meanwhile.
 
 use std::collections::VecDeque;
@@ -25,6 +26,8 @@ pub const CONFIRM: Duration = Duration::from_secs(20);
 pub const FIRST_UP: Duration = Duration::from_secs(5);
 /// From this confidence on something bad is said at once.
 pub const SURE: f64 = 0.99;
+/// Below this confidence nothing bad is said of a site, however long it is found: noise that lasts looks like that.
+pub const SAYABLE: f64 = 0.7;
 /// A new outbreak within this time of the last close is the same incident.
 pub const REOPEN: Duration = Duration::from_mins(15);
 /// Steps kept of one incident; later ones replace the last.
@@ -176,7 +179,8 @@ impl Course {
             Some(candidate) if same(&candidate.diagnosis, &found) => candidate.first_at,
             _ => now,
         };
-        if now.since(first_at) >= micros(patience) {
+        let sayable = !is_bad(found.verdict) || found.confidence.get() >= SAYABLE;
+        if sayable && now.since(first_at) >= micros(patience) {
             return self.say(found, now, first_at, new_id);
         }
         self.candidate = Some(Candidate { diagnosis: found, first_at });

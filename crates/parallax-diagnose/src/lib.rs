@@ -34,7 +34,7 @@ mod visitor;
 mod world;
 
 pub use analyse::{Analysis, Coverage, Finding, Scan, Tally, Variation, analyse};
-pub use course::{CONFIRM, Course, FIRST_UP, FLAP_MEMORY, FLAPS, REOPEN, STEADY, SURE, is_bad};
+pub use course::{CONFIRM, Course, FIRST_UP, FLAP_MEMORY, FLAPS, REOPEN, SAYABLE, STEADY, SURE, is_bad};
 pub use evidence::{Evidence, GRID, Influence, STRENGTHS};
 pub use judge::{Subject, causes, judge};
 pub use line::{Answer, Line, LineError, answer_line};

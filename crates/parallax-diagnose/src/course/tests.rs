@@ -122,3 +122,12 @@ fn what_breaks_three_times_an_hour_is_flaky_until_it_holds() {
     lasting.extend([(700, Verdict::Down, 0.995, None), (880, Verdict::Down, 0.995, None)]);
     assert_eq!(play(&lasting).0.said().map(|d| d.verdict), Some(Verdict::Down), "an outage that lasts");
 }
+
+#[test]
+fn what_is_unlikely_is_not_said_however_long_it_is_found() {
+    let up = [(-5, Verdict::Up, 0.95, None), (0, Verdict::Up, 0.95, None)];
+    let found = |confidence| (0..30).map(move |n| (10 + n * 10, Verdict::Partial, confidence, Some(1)));
+    let after_up = |confidence| play(&up.into_iter().chain(found(confidence)).collect::<Vec<_>>()).1;
+    assert_eq!(after_up(0.69), []);
+    assert_eq!(after_up(0.7), [(30, false, 1)]);
+}
