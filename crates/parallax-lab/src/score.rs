@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use parallax_diagnose::World;
 use parallax_model::Scope;
 
-use crate::worlds::contains;
+use crate::worlds::{contains, seen_at};
 
 mod interval;
 mod probability;
@@ -101,20 +101,7 @@ impl Coverage {
         let numbers: BTreeMap<_, _> = world.agents.iter().zip(0..).map(|(a, n)| (&a.agent, n)).collect();
         let place = |result: &parallax_diagnose::WorldResult| {
             let n: usize = *numbers.get(&result.agent)?;
-            let agent = &world.agents[n];
-            let place = Scope {
-                all: false,
-                asn: agent.asn,
-                region: agent.region.clone(),
-                country: agent.country.clone(),
-                network: agent.network,
-                pop: result.pop.clone(),
-                family: result.family,
-                address: result.address,
-                protocol: result.protocol,
-                resolver: result.resolver.clone(),
-            };
-            Some((n, place))
+            Some((n, seen_at(&world.agents[n], result)))
         };
         Self { places: world.results.iter().filter_map(place).collect() }
     }

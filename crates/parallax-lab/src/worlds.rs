@@ -20,7 +20,7 @@ pub mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use fault::{Kind, contains};
+pub use fault::{Kind, contains, seen_at};
 pub use params::Params;
 pub use seeds::{Purpose, seed};
 pub use snapshot::{Case, Truth, snapshot, snapshot_of};

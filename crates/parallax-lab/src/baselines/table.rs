@@ -6,6 +6,7 @@ use parallax_diagnose::{World, WorldOutcome};
 use parallax_model::{Attribute, BeaconState, Scope};
 
 use crate::worlds::fault::part;
+use crate::worlds::seen_at;
 
 /// How often an agent of which no history is known fails.
 const USUAL_RATE: f64 = 0.02;
@@ -43,19 +44,7 @@ impl Table {
             let own_line = result.beacon == Some(BeaconState::Failed);
             let ours = matches!(result.outcome, WorldOutcome::Failed(kind) if kind.is_agent());
             let Some(number) = numbers.get(&result.agent).filter(|_| !own_line && !ours) else { continue };
-            let agent = &world.agents[*number];
-            let place = Scope {
-                all: false,
-                asn: agent.asn,
-                region: agent.region.clone(),
-                country: agent.country.clone(),
-                network: agent.network,
-                pop: result.pop.clone(),
-                family: result.family,
-                address: result.address,
-                protocol: result.protocol,
-                resolver: result.resolver.clone(),
-            };
+            let place = seen_at(&world.agents[*number], result);
             let (results, successes) = by_place.entry((*number, place)).or_default();
             *results += 1.0;
             *successes += f64::from(u8::from(result.outcome == WorldOutcome::Ok));

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use parallax_diagnose::{WorldAgent, WorldResult};
 use parallax_model::{Attribute, CauseKind, Family, NetworkKind, Protocol, Scope, Verdict};
 
 use super::chance::Chance;
@@ -136,6 +137,22 @@ impl Fault {
     /// Why, where that can be known from outside.
     pub const fn cause(&self) -> Option<CauseKind> {
         self.story.cause
+    }
+}
+
+/// Where a result was seen, as an observer knows it: the agent's place and the result's way.
+pub fn seen_at(agent: &WorldAgent, result: &WorldResult) -> Scope {
+    Scope {
+        all: false,
+        asn: agent.asn,
+        region: agent.region.clone(),
+        country: agent.country.clone(),
+        network: agent.network,
+        pop: result.pop.clone(),
+        family: result.family,
+        address: result.address,
+        protocol: result.protocol,
+        resolver: result.resolver.clone(),
     }
 }
 

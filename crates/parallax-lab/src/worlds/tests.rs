@@ -36,18 +36,7 @@ fn test_seed(index: u32) -> u64 {
 fn place(case: &Case, n: usize) -> Scope {
     let result = &case.world.results[n];
     let agent = case.world.agents.iter().find(|a| a.agent == result.agent).expect("every agent is listed");
-    Scope {
-        asn: agent.asn,
-        region: agent.region.clone(),
-        country: agent.country.clone(),
-        network: agent.network,
-        pop: result.pop.clone(),
-        family: result.family,
-        address: result.address,
-        protocol: result.protocol,
-        resolver: result.resolver.clone(),
-        ..Scope::default()
-    }
+    seen_at(agent, result)
 }
 
 #[test]
