@@ -1,16 +1,19 @@
 //! Second step: three scans (failing, blocked, slow) and how much of the world they stand on.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
 
-use parallax_model::{Confidence, Scope};
+use parallax_model::{Attribute, Confidence, Scope};
 use serde::{Deserialize, Serialize};
 
+use crate::column::Columns;
 use crate::observe::{Channel, Observation, Observations, Seen, count};
-use crate::scan::{network, scan};
+use crate::scan::scan;
+use crate::tally::Distinct;
 
 /// An agent that fails more often than this by itself shows nothing by a retry that works.
 const STEADY_BASELINE: f64 = 0.1;
+/// How often a second try passes after a failure of an agent's own.
+const OWN_RETRY_PASSES: f64 = 0.5;
 
 /// Agents of a part of the world, and who of them fails (or refuses us, or is slow, as the question is).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -44,6 +47,8 @@ pub struct Finding {
     pub strength: f64,
     /// Who is in it.
     pub tally: Tally,
+    /// Who is in it and in no finding before it.
+    pub beyond: Tally,
 }
 
 /// What one question's scan found.
@@ -65,6 +70,8 @@ pub struct Scan {
     pub nothing: Confidence,
     /// How far the answer is ahead of the next one with another coverage, in nats.
     pub lead: f64,
+    /// The scopes of that next one; empty when it is that nothing is wrong.
+    pub second: Vec<Scope>,
 }
 
 /// How much of the world could be seen.
@@ -86,7 +93,7 @@ pub struct Coverage {
 
 /// Agents that fail and are steady by themselves, and whether they fail always: what comes and goes does so for one agent too,
 /// while one that lies, or is cut off, says the same each time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Variation {
     /// Agents that fail at least once.
     pub failing: u32,
@@ -94,6 +101,8 @@ pub struct Variation {
     pub varying: u32,
     /// Of the failing ones, those with more than one result.
     pub repeated: u32,
+    /// How many would get through at another try if agents failed by themselves only.
+    pub by_themselves: f64,
 }
 
 /// What the results say, before any rule is applied.
@@ -114,60 +123,58 @@ pub struct Analysis {
 }
 
 /// Second step: what fails, refuses or is slow, for whom.
-pub fn analyse(observations: &Observations) -> Analysis {
-    let mut by_agent: BTreeMap<&str, Vec<&Observation>> = BTreeMap::new();
-    for observation in &observations.usable {
-        by_agent.entry(observation.result.agent.as_str()).or_default().push(observation);
-    }
-    let works = |o: &&&Observation| matches!(o.seen, Seen::Ok | Seen::Soft(_));
-    let healthy: Vec<&Observation> = by_agent
-        .values()
-        .filter(|results| 2 * results.iter().filter(works).count() >= results.len())
-        .map(|results| results[0])
-        .collect();
-    let wavers = |results: &&Vec<&Observation>| {
+pub fn analyse(observations: &Observations<'_>) -> Analysis {
+    let columns = Columns::of(&observations.usable);
+    let weights = OnceCell::new();
+    let agents = || observations.usable.chunk_by(|a, b| a.agent == b.agent);
+    let wavers = |results: &&[Observation<'_>]| {
         results.iter().any(|o| matches!(o.seen, Seen::Soft(_)) && o.baseline <= STEADY_BASELINE)
     };
-    let columns = OnceCell::new();
     Analysis {
-        coverage: Coverage {
-            asked: observations.asked,
-            answered: count(by_agent.len()),
-            healthy: count(healthy.len()),
-            healthy_networks: distinct(healthy.iter().map(|o| network(&o.place))),
-            healthy_regions: distinct(healthy.iter().filter_map(|o| o.place.region.as_ref())),
-            healthy_elsewhere: elsewhere(&healthy),
-        },
-        variation: variation(by_agent.values()),
-        wavering: count(by_agent.values().filter(wavers).count()),
-        failing: scan(observations, Channel::Failing, &columns),
-        blocked: scan(observations, Channel::Blocked, &columns),
-        slow: scan(observations, Channel::Slow, &columns),
+        coverage: coverage(observations, &columns),
+        variation: variation(agents()),
+        wavering: count(agents().filter(wavers).count()),
+        failing: scan(observations, Channel::Failing, &columns, &weights),
+        blocked: scan(observations, Channel::Blocked, &columns, &weights),
+        slow: scan(observations, Channel::Slow, &columns, &weights),
     }
 }
 
-/// Agents outside the network that has most of them.
-fn elsewhere(agents: &[&Observation]) -> u32 {
-    let mut sizes = BTreeMap::new();
-    for agent in agents {
-        *sizes.entry(network(&agent.place)).or_insert(0_usize) += 1;
+fn coverage(observations: &Observations<'_>, columns: &Columns) -> Coverage {
+    let works = |o: &&Observation<'_>| matches!(o.seen, Seen::Ok | Seen::Soft(_));
+    let region = columns.column(Attribute::Region);
+    let mut regions = Distinct::below(region.values);
+    let mut networks = vec![0_u32; columns.networks()];
+    let (mut answered, mut healthy, mut row) = (0, 0, 0);
+    for results in observations.usable.chunk_by(|a, b| a.agent == b.agent) {
+        answered += 1;
+        if 2 * results.iter().filter(works).count() >= results.len() {
+            healthy += 1;
+            regions.insert(region.ids[row] as usize);
+            networks[columns.network(row)] += 1;
+        }
+        row += results.len();
     }
-    count(agents.len() - sizes.values().max().copied().unwrap_or(0))
+    Coverage {
+        asked: observations.asked,
+        answered,
+        healthy,
+        healthy_networks: count(networks.iter().filter(|agents| **agents > 0).count()),
+        healthy_regions: regions.count_known(),
+        healthy_elsewhere: healthy - networks.iter().copied().max().unwrap_or(0),
+    }
 }
 
-fn variation<'a>(agents: impl Iterator<Item = &'a Vec<&'a Observation>>) -> Variation {
+fn variation<'a>(agents: impl Iterator<Item = &'a [Observation<'a>]>) -> Variation {
     let mut sum = Variation::default();
     for results in agents.filter(|results| results[0].baseline <= STEADY_BASELINE) {
         let failed = results.iter().any(|o| matches!(o.seen, Seen::Failed(_)));
         let soft = results.iter().any(|o| matches!(o.seen, Seen::Soft(_)));
         let passed = results.iter().any(|o| o.seen == Seen::Ok);
+        sum.by_themselves += OWN_RETRY_PASSES * results[0].baseline * results.len() as f64;
         sum.failing += u32::from(failed || soft);
         sum.varying += u32::from(soft || failed && passed);
         sum.repeated += u32::from((failed || soft) && results.len() > 1);
     }
     sum
-}
-
-fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> u32 {
-    count(values.collect::<BTreeSet<T>>().len())
 }

@@ -1,13 +1,23 @@
-//! The scopes that could explain what fails: every attribute value and a short list of pairs, each with its price.
+//! The scopes that could explain what fails: every attribute value and every pair of values, each with its price.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::net::IpAddr;
+use std::hash::BuildHasherDefault;
 
-use parallax_model::{Attribute, FailureKind, Scope};
+use parallax_model::{Attribute, Scope};
 
-use crate::evidence::{Evidence, Influence};
+use crate::column::{Column, Mix};
+use crate::evidence::Evidence;
+use crate::look::Looks;
+use crate::members::{self, Sets};
 use crate::observe::count;
+use crate::place::part;
+use crate::probes::Probes;
+
+mod group;
+mod quiet;
+
+use group::Groups;
+pub(crate) use quiet::{Quiet, Weights};
 
 /// A candidate has results of at least so many agents …
 const LIVE_AGENTS: u32 = 3;
@@ -15,28 +25,42 @@ const LIVE_AGENTS: u32 = 3;
 const LIVE_FAILING: u32 = 2;
 /// Candidates beyond this many, by falling gain, are not searched.
 const MAX_CANDIDATES: usize = 512;
+/// Scopes of one template beyond this many, by falling number of failing agents, are no candidates.
+const MAX_GROUPS: usize = 1024;
 /// Pairs of values beyond this many are numbered by those that occur.
 const MAX_DENSE: usize = 1 << 16;
 /// Two candidates whose results overlap by this much (Jaccard) cannot be told apart.
 const SAME_COVERAGE: f64 = 0.95;
+/// Two such differ in at most this share of the sum of their sizes.
+const MOST_APART: f64 = (1.0 - SAME_COVERAGE) / (1.0 + SAME_COVERAGE);
 
 /// Price of everybody, in nats.
 pub(crate) const EVERYBODY_COST: f64 = 3.0;
 const SINGLE_COST: f64 = 4.0 - std::f64::consts::LN_2;
 const PAIR_COST: f64 = 5.0;
+/// What a pair that no known kind of fault hits costs more.
+const ODD_COST: f64 = 2.0;
+/// … and so many must fail there: fewer are never published.
+const ODD_FAILING: u32 = 3;
 
-/// One way to name a scope: the attributes it sets and its price in nats above the base price.
+/// One way to name a scope: the attributes it sets, its price in nats above the base price, and how many agents at least must fail.
 struct Template {
     attributes: &'static [Attribute],
     price: f64,
+    failing: u32,
 }
 
 const fn single(attributes: &'static [Attribute], price: f64) -> Template {
-    Template { attributes, price: SINGLE_COST + price }
+    Template { attributes, price: SINGLE_COST + price, failing: LIVE_FAILING }
 }
 
 const fn pair(attributes: &'static [Attribute]) -> Template {
-    Template { attributes, price: PAIR_COST }
+    Template { attributes, price: PAIR_COST, failing: LIVE_FAILING }
+}
+
+/// A pair that no known kind of fault hits. They are many, and each is improbable: at the price of the others they hide those.
+const fn odd(attributes: &'static [Attribute]) -> Template {
+    Template { attributes, price: PAIR_COST + ODD_COST, failing: ODD_FAILING }
 }
 
 /// Dearer attributes fail less often by themselves. Among equal prices the earlier template gives the name.
@@ -64,150 +88,123 @@ const TEMPLATES: &[Template] = &[
     pair(&[Attribute::Pop, Attribute::Address]),
     pair(&[Attribute::Family, Attribute::Protocol]),
     pair(&[Attribute::Country, Attribute::Network]),
+    odd(&[Attribute::Asn, Attribute::Address]),
+    odd(&[Attribute::Region, Attribute::Country]),
+    odd(&[Attribute::Region, Attribute::Pop]),
+    odd(&[Attribute::Region, Attribute::Resolver]),
+    odd(&[Attribute::Region, Attribute::Network]),
+    odd(&[Attribute::Country, Attribute::Pop]),
+    odd(&[Attribute::Country, Attribute::Family]),
+    odd(&[Attribute::Country, Attribute::Address]),
+    odd(&[Attribute::Country, Attribute::Protocol]),
+    odd(&[Attribute::Country, Attribute::Resolver]),
+    odd(&[Attribute::Pop, Attribute::Resolver]),
+    odd(&[Attribute::Pop, Attribute::Network]),
+    odd(&[Attribute::Family, Attribute::Resolver]),
+    odd(&[Attribute::Family, Attribute::Network]),
+    odd(&[Attribute::Address, Attribute::Protocol]),
+    odd(&[Attribute::Address, Attribute::Resolver]),
+    odd(&[Attribute::Address, Attribute::Network]),
+    odd(&[Attribute::Protocol, Attribute::Resolver]),
+    odd(&[Attribute::Protocol, Attribute::Network]),
+    odd(&[Attribute::Resolver, Attribute::Network]),
 ];
 
-/// One result as the search sees it.
-pub(crate) struct Probe<'a> {
-    pub(crate) place: &'a Scope,
-    /// Its row in [`Columns`].
-    pub(crate) row: usize,
-    /// Number of its agent; probes of one agent stand together.
-    pub(crate) agent: u32,
-    pub(crate) y: f64,
-    pub(crate) weight: f64,
-    /// What went wrong, for those that fail.
-    pub(crate) kind: Option<FailureKind>,
-    pub(crate) influence: Influence,
+/// A scope by the attributes that it sets and one of the probes in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name {
+    attributes: &'static [Attribute],
+    example: u32,
 }
 
-/// Which probes, one bit each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Members(Vec<u64>);
+impl Name {
+    const EVERYBODY: Self = Self { attributes: &[Attribute::All], example: 0 };
 
-impl Members {
-    pub(crate) fn none(probes: usize) -> Self {
-        Self(vec![0; probes.div_ceil(64)])
+    fn is_odd(self) -> bool {
+        TEMPLATES
+            .iter()
+            .any(|template| template.attributes == self.attributes && template.failing == ODD_FAILING)
     }
 
-    pub(crate) fn insert(&mut self, probe: usize) {
-        self.0[probe / 64] |= 1 << (probe % 64);
+    pub(crate) fn is_everybody(self) -> bool {
+        self.attributes == Self::EVERYBODY.attributes
     }
 
-    pub(crate) fn contains(&self, probe: usize) -> bool {
-        self.0[probe / 64] >> (probe % 64) & 1 == 1
-    }
-
-    /// The union of these.
-    pub(crate) fn union<'a>(probes: usize, sets: impl Iterator<Item = &'a Self>) -> Self {
-        let mut all = Self::none(probes);
-        for set in sets {
-            for (mine, theirs) in all.0.iter_mut().zip(&set.0) {
-                *mine |= theirs;
-            }
+    pub(crate) fn scope(self, probes: &Probes<'_>) -> Scope {
+        if self.is_everybody() {
+            return Scope::everybody();
         }
-        all
-    }
-
-    /// How many are in both.
-    pub(crate) fn shared(&self, other: &Self) -> u32 {
-        self.0.iter().zip(&other.0).map(|(mine, theirs)| (mine & theirs).count_ones()).sum()
-    }
-
-    /// Those in both, or those in this one alone.
-    pub(crate) fn beside<'a>(&'a self, other: &'a Self, both: bool) -> impl Iterator<Item = usize> + 'a {
-        let flip = if both { 0 } else { u64::MAX };
-        let words = self.0.iter().zip(&other.0).enumerate();
-        words.flat_map(move |(place, (mine, theirs))| bits(mine & (theirs ^ flip), place))
-    }
-
-    /// Those in this one and among `wanted`, without the covered ones.
-    pub(crate) fn beyond<'a>(
-        &'a self,
-        covered: &'a Self,
-        wanted: &'a Self,
-    ) -> impl Iterator<Item = usize> + 'a {
-        let words = self.0.iter().zip(&covered.0).zip(&wanted.0).enumerate();
-        words.flat_map(|(place, ((mine, theirs), wanted))| bits(mine & !theirs & wanted, place))
-    }
-
-    /// Size of the intersection over size of the union; two empty sets are the same.
-    pub(crate) fn jaccard(&self, other: &Self) -> f64 {
-        overlap(self.0.iter().zip(&other.0).map(|(mine, theirs)| (*mine, *theirs)))
-    }
-
-    /// The same for the union of some sets and another one.
-    pub(crate) fn jaccard_of_union(sets: &[&Self], other: &Self) -> f64 {
-        let union = |place: usize| sets.iter().fold(0, |sum, set| sum | set.0[place]);
-        overlap(other.0.iter().enumerate().map(|(place, theirs)| (union(place), *theirs)))
+        probes.place(self.example as usize).part(self.attributes)
     }
 }
 
-/// The members that one word holds.
-fn bits(mut left: u64, place: usize) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        (left != 0).then(|| {
-            let bit = left.trailing_zeros() as usize;
-            left &= left - 1;
-            place * 64 + bit
-        })
-    })
-}
-
-fn overlap(words: impl Iterator<Item = (u64, u64)>) -> f64 {
-    let (mut both, mut either) = (0, 0);
-    for (mine, theirs) in words {
-        both += (mine & theirs).count_ones();
-        either += (mine | theirs).count_ones();
-    }
-    if either == 0 { 1.0 } else { f64::from(both) / f64::from(either) }
-}
-
-/// A scope that may be published, with the results in it.
+/// A scope that may be published.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
-    pub(crate) scope: Scope,
-    /// Other names of the same coverage, cheapest first.
-    pub(crate) aliases: Vec<Scope>,
+    pub(crate) name: Name,
     pub(crate) cost: f64,
-    pub(crate) probes: Vec<usize>,
-    pub(crate) members: Members,
     pub(crate) evidence: Evidence,
     /// What all its results explain.
     pub(crate) gain: f64,
-    /// Whether enough agents saw it to publish it.
-    pub(crate) live: bool,
+    /// What any of its results explain, at most.
+    pub(crate) ceiling: f64,
+    /// Number of its coverage among the aliases.
+    coverage: usize,
 }
 
 impl Candidate {
-    fn new(scope: Scope, cost: f64, members: Vec<usize>, probes: &[Probe<'_>]) -> Self {
-        let mut set = Members::none(probes.len());
-        let mut evidence = Evidence::default();
-        for member in &members {
-            set.insert(*member);
-            evidence.add(&probes[*member].influence);
-        }
-        let live = is_live(&members, probes);
-        let gain = evidence.gain(cost);
-        Self { scope, aliases: Vec::new(), cost, probes: members, members: set, evidence, gain, live }
+    /// How many results are in it.
+    pub(crate) const fn size(&self) -> u32 {
+        self.evidence.results
     }
 }
 
-/// Everybody first, then every live scope, with those that cannot be told apart merged under the cheapest name.
-pub(crate) fn candidates<'a>(probes: &[Probe<'_>], columns: impl FnOnce() -> &'a Columns) -> Vec<Candidate> {
-    let everybody = Candidate::new(Scope::everybody(), EVERYBODY_COST, (0..probes.len()).collect(), probes);
-    if !everybody.live {
-        return vec![everybody];
-    }
-    let columns = columns();
-    let mut live = vec![everybody];
-    for template in TEMPLATES {
-        let groups = columns.groups(template.attributes, probes);
-        let cost = template.price + (groups.len().max(1) as f64).ln();
-        for members in groups {
-            let scope = part(probes[members[0]].place, template.attributes);
-            live.push(Candidate::new(scope, cost, members, probes));
+/// The scopes that a search chooses from: everybody first, then by falling gain; those that cannot be told apart are merged under
+/// the cheapest name.
+pub(crate) struct Candidates {
+    pub(crate) list: Vec<Candidate>,
+    /// The rows in each.
+    pub(crate) sets: Sets,
+    /// Whether enough agents say something, and fail, to publish any.
+    pub(crate) live: bool,
+    /// Other names of each coverage, cheapest first.
+    aliases: Vec<(usize, Name)>,
+}
+
+impl Candidates {
+    /// Every live scope of these probes.
+    pub(crate) fn of(probes: &Probes<'_>, looks: &Looks) -> Self {
+        let agents = |rows: &mut dyn Iterator<Item = usize>| distinct(rows, &probes.columns.agents);
+        let live = agents(&mut members::each(&probes.all)) >= LIVE_AGENTS
+            && agents(&mut probes.failing.iter().map(|row| *row as usize)) >= LIVE_FAILING;
+        let mut counter = Counter::new(probes, looks);
+        if live {
+            for template in TEMPLATES {
+                counter.count(template);
+            }
         }
+        counter.groups.into_candidates(live, probes)
     }
-    merge(live)
+
+    /// The other names of a candidate, without those that say the same as another in more words, and without improbable ones. Everybody
+    /// has none.
+    pub(crate) fn other_names(&self, candidate: &Candidate, probes: &Probes<'_>) -> Vec<Scope> {
+        let mut names: Vec<Scope> = Vec::new();
+        if candidate.name.is_everybody() {
+            return names;
+        }
+        let own = candidate.name.scope(probes);
+        let told = |name: &Name| !name.is_odd() || candidate.name.is_odd();
+        let aliases =
+            self.aliases.iter().filter(|(coverage, name)| *coverage == candidate.coverage && told(name));
+        for alias in aliases.map(|(_, name)| name.scope(probes)) {
+            let refines = |known: &Scope| part(&alias, &known.attributes()) == *known;
+            if !refines(&own) && !names.iter().any(refines) {
+                names.push(alias);
+            }
+        }
+        names
+    }
 }
 
 /// The price of a single network, for a scope that is asked about by name.
@@ -215,212 +212,145 @@ pub(crate) fn network_cost(live_networks: usize) -> f64 {
     SINGLE_COST + (live_networks.max(1) as f64).ln()
 }
 
-fn is_live(members: &[usize], probes: &[Probe<'_>]) -> bool {
-    let (mut agents, mut failing) = (0, 0);
-    let (mut last_agent, mut last_failing) = (None, None);
-    for probe in members.iter().map(|m| &probes[*m]) {
-        if last_agent != Some(probe.agent) {
-            last_agent = Some(probe.agent);
-            agents += 1;
-        }
-        if probe.y >= 0.5 && last_failing != Some(probe.agent) {
-            last_failing = Some(probe.agent);
-            failing += 1;
-        }
+/// How many agents these rows are of; those of one agent stand together.
+fn distinct(rows: impl Iterator<Item = usize>, agents: &[u32]) -> u32 {
+    let (mut last, mut sum) = (0, 0);
+    for row in rows {
+        sum += u32::from(agents[row] != last);
+        last = agents[row];
     }
-    agents >= LIVE_AGENTS && failing >= LIVE_FAILING
+    sum
 }
 
-/// Merges candidates of one coverage. The order of the result is: everybody, then by falling gain.
-fn merge(mut all: Vec<Candidate>) -> Vec<Candidate> {
-    all.sort_by(|a, b| {
-        a.cost.total_cmp(&b.cost).then_with(|| a.scope.attributes().cmp(&b.scope.attributes()))
-    });
-    let mut kept: Vec<Candidate> = Vec::new();
-    for candidate in all {
-        let size = candidate.probes.len() as f64;
-        let same = kept.iter_mut().find(|other| {
-            let other_size = other.probes.len() as f64;
-            size.min(other_size) >= SAME_COVERAGE * size.max(other_size)
-                && candidate.members.jaccard(&other.members) >= SAME_COVERAGE
-        });
-        match same {
-            Some(other) => other.add_alias(candidate.scope),
-            None => kept.push(candidate),
-        }
-    }
-    kept.sort_by(|a, b| {
-        (b.scope.all.cmp(&a.scope.all))
-            .then_with(|| b.gain.total_cmp(&a.gain))
-            .then_with(|| a.scope.cmp(&b.scope))
-    });
-    kept.truncate(MAX_CANDIDATES);
-    kept
-}
-
-impl Candidate {
-    /// Remembers another name, unless a name we have already says the same in fewer words, or this is everybody.
-    fn add_alias(&mut self, scope: Scope) {
-        let refines = |known: &Scope| part(&scope, &known.attributes()) == *known;
-        if !self.scope.all && !refines(&self.scope) && !self.aliases.iter().any(refines) {
-            self.aliases.push(scope);
-        }
-    }
-}
-
-/// A copy of `place` with only these attributes.
-pub(crate) fn part(place: &Scope, attributes: &[Attribute]) -> Scope {
-    let mut scope = Scope::default();
-    for attribute in attributes {
-        match attribute {
-            Attribute::All => scope.all = place.all,
-            Attribute::Asn => scope.asn = place.asn,
-            Attribute::Region => scope.region.clone_from(&place.region),
-            Attribute::Country => scope.country.clone_from(&place.country),
-            Attribute::Pop => scope.pop.clone_from(&place.pop),
-            Attribute::Family => scope.family = place.family,
-            Attribute::Address => scope.address = place.address,
-            Attribute::Protocol => scope.protocol = place.protocol,
-            Attribute::Resolver => scope.resolver.clone_from(&place.resolver),
-            Attribute::Network => scope.network = place.network,
-        }
-    }
-    scope
-}
-
-/// One attribute's value, cheap to compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Value<'a> {
-    Number(u32),
-    Text(&'a str),
-    Address(IpAddr),
-}
-
-fn value(place: &Scope, attribute: Attribute) -> Option<Value<'_>> {
-    match attribute {
-        Attribute::All => None,
-        Attribute::Asn => place.asn.map(|asn| Value::Number(asn.0)),
-        Attribute::Region => place.region.as_ref().map(|region| Value::Text(region.as_str())),
-        Attribute::Country => place.country.as_ref().map(|country| Value::Text(country.as_str())),
-        Attribute::Pop => place.pop.as_ref().map(|pop| Value::Text(pop.as_str())),
-        Attribute::Family => place.family.map(|family| Value::Number(family.number().into())),
-        Attribute::Address => place.address.map(Value::Address),
-        Attribute::Protocol => place.protocol.map(|protocol| Value::Text(protocol.as_str())),
-        Attribute::Resolver => place.resolver.as_deref().map(Value::Text),
-        Attribute::Network => place.network.map(|network| Value::Text(network.as_str())),
-    }
-}
-
-/// Every observation's attribute values as small numbers from 1; 0 is "missing", which is never a scope.
-pub(crate) struct Columns(Vec<Column>);
-
-struct Column {
-    ids: Vec<u32>,
-    /// One more than the largest number.
-    values: usize,
-}
-
-/// So many agents, and failing ones, have one value; agents are counted by their first result.
+/// Failing agents with one value, counted by their first failing result.
 #[derive(Clone, Copy, Default)]
-struct Group {
+struct Fails {
     agents: u32,
-    failing: u32,
     last_agent: u32,
-    last_failing: u32,
+    /// What these results explain, at most, in nats.
+    ceiling: f64,
 }
 
-impl Columns {
-    pub(crate) fn of(places: &[&Scope]) -> Self {
-        Self(Attribute::ALL.iter().map(|attribute| Column::of(places, *attribute)).collect())
+/// Counts the groups of one template after another.
+struct Counter<'a> {
+    probes: &'a Probes<'a>,
+    /// The most that each hint explains, in nats.
+    ceilings: Vec<f64>,
+    /// One number for the values of every row, from 1; 0 where one is missing or the row says nothing.
+    keys: Vec<u32>,
+    fails: Vec<Fails>,
+    /// Keys in which enough agents fail.
+    failing: Vec<u32>,
+    /// Number of the group of each of those from 1; 0 for the others.
+    places: Vec<u32>,
+    /// Rows of such groups, and which.
+    hits: Vec<(u32, u32)>,
+    groups: Groups,
+}
+
+impl<'a> Counter<'a> {
+    fn new(probes: &'a Probes<'a>, looks: &Looks) -> Self {
+        let most = |row: usize| probes.influences[row].most() + looks.most(row, &probes.columns.weights);
+        let ceilings: Vec<f64> = probes.hints.iter().map(|row| most(*row as usize)).collect();
+        Self {
+            probes,
+            keys: Vec::new(),
+            fails: Vec::new(),
+            failing: Vec::new(),
+            places: Vec::new(),
+            hits: vec![(0, 0); probes.rows()],
+            groups: Groups::everybody(probes, ceilings.iter().sum()),
+            ceilings,
+        }
     }
 
-    /// The live groups of probes that share a value of every attribute, in the order of their values.
-    fn groups(&self, attributes: &[Attribute], probes: &[Probe<'_>]) -> Vec<Vec<usize>> {
-        let keys = self.keys(attributes, probes);
-        let most = keys.iter().copied().max().map_or(0, |key| key as usize + 1);
-        let mut groups = vec![Group::default(); most];
-        for (key, probe) in keys.iter().zip(probes) {
-            let group = &mut groups[*key as usize];
-            // Agents are numbered from 1.
-            group.agents += u32::from(group.last_agent != probe.agent);
-            group.last_agent = probe.agent;
-            if probe.y >= 0.5 {
-                group.failing += u32::from(group.last_failing != probe.agent);
-                group.last_failing = probe.agent;
-            }
-        }
-        let mut places = vec![None; most];
-        let mut live: Vec<Vec<usize>> = Vec::new();
-        for (key, group) in groups.iter().enumerate().skip(1) {
-            if group.agents >= LIVE_AGENTS && group.failing >= LIVE_FAILING {
-                places[key] = Some(live.len());
-                live.push(Vec::with_capacity(group.agents as usize));
-            }
-        }
-        for (probe, key) in keys.iter().enumerate() {
-            if let Some(place) = places[*key as usize] {
-                live[place].push(probe);
-            }
-        }
-        live
-    }
-
-    /// One number for every probe's values, from 1; 0 where one is missing.
-    fn keys(&self, attributes: &[Attribute], probes: &[Probe<'_>]) -> Vec<u32> {
-        let columns = || attributes.iter().map(|attribute| &self.0[*attribute as usize]);
-        let key = |probe: &Probe<'_>| {
-            columns().try_fold(0_u64, |key, column| {
-                let id = column.ids[probe.row];
-                (id != 0).then(|| key * column.values as u64 + u64::from(id))
-            })
+    /// Adds the live groups of a template.
+    fn count(&mut self, template: &Template) {
+        let columns = self.probes.columns;
+        let most = match template.attributes {
+            [one] => self.take(columns.column(*one)),
+            [first, second] => self.pair(columns.column(*first), columns.column(*second)),
+            _ => 0,
         };
-        let room: usize = columns().map(|column| column.values).product();
+        self.find_failing(most, template.failing);
+        if !self.failing.is_empty() {
+            let hits = self.hit();
+            for (row, ceiling) in self.probes.hints.iter().zip(&self.ceilings) {
+                self.fails[self.keys[*row as usize] as usize].ceiling += ceiling;
+            }
+            let ceilings = self.failing.iter().map(|key| self.fails[*key as usize].ceiling);
+            self.groups.add(template, ceilings, &self.hits[..hits], self.probes);
+        }
+    }
+
+    /// The rows in groups where enough agents fail. Returns how many.
+    fn hit(&mut self) -> usize {
+        let mut hits = 0;
+        for (row, key) in (0..).zip(&self.keys) {
+            // Most are hits or most are not, or it cannot be foreseen: each is written, and kept when it is one.
+            let place = self.places[*key as usize];
+            self.hits[hits] = (row, place);
+            hits += usize::from(place != 0);
+        }
+        hits
+    }
+
+    /// The keys of single values. Returns one more than the largest.
+    fn take(&mut self, column: &Column) -> usize {
+        self.keys.clear();
+        self.keys.extend(column.ids.iter().zip(&self.probes.heard).map(|(id, heard)| id & heard));
+        column.values
+    }
+
+    /// The keys of pairs of values. Returns one more than the largest.
+    fn pair(&mut self, first: &Column, second: &Column) -> usize {
+        let pairs = first.ids.iter().zip(&second.ids).zip(&self.probes.heard);
+        let room = first.values * second.values;
+        self.keys.clear();
         if room <= MAX_DENSE {
-            let narrow = |key: u64| u32::try_from(key).unwrap_or(0);
-            return probes.iter().map(|probe| key(probe).map_or(0, narrow)).collect();
+            let values = count(second.values);
+            let key = |a: u32, b: u32| if a == 0 || b == 0 { 0 } else { a * values + b };
+            self.keys.extend(pairs.map(|((a, b), heard)| key(*a, *b) & heard));
+            return room;
         }
-        let wide: Vec<Option<u64>> = probes.iter().map(key).collect();
-        let mut known: Vec<u64> = wide.iter().copied().flatten().collect();
-        known.sort_unstable();
-        known.dedup();
-        let place = |key: u64| known.binary_search(&key).map_or(0, |place| count(place + 1));
-        wide.into_iter().map(|key| key.map_or(0, place)).collect()
-    }
-}
-
-impl Column {
-    fn of(places: &[&Scope], attribute: Attribute) -> Self {
-        let mut known: HashMap<Value<'_>, u32, BuildHasherDefault<Mix>> = HashMap::default();
-        let mut ids = Vec::with_capacity(places.len());
-        for place in places {
-            let next = count(known.len() + 1);
-            ids.push(value(place, attribute).map_or(0, |value| *known.entry(value).or_insert(next)));
+        let wide = |a: u32, b: u32| (a != 0 && b != 0).then(|| u64::from(a) << 32 | u64::from(b));
+        let mut known: HashMap<u64, u32, BuildHasherDefault<Mix>> = HashMap::default();
+        for row in &self.probes.failing {
+            if let Some(key) = wide(first.ids[*row as usize], second.ids[*row as usize]) {
+                let next = count(known.len() + 1);
+                known.entry(key).or_insert(next);
+            }
         }
-        Self { ids, values: known.len() + 1 }
+        let number = |key: u64| known.get(&key).copied();
+        self.keys.extend(pairs.map(|((a, b), heard)| wide(*a, *b).and_then(number).unwrap_or(0) & heard));
+        known.len() + 1
     }
-}
 
-/// A fast hash for the few values of an attribute. Who chooses values so that they collide gains little: a world has at most
-/// [`crate::MAX_RESULTS`] of them.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Mix {
-    fn mix(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    }
-}
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.mix(u64::from_le_bytes(word));
+    /// The keys in which enough agents fail.
+    fn find_failing(&mut self, most: usize, least: u32) {
+        self.fails.clear();
+        self.fails.resize(most, Fails::default());
+        self.failing.clear();
+        for row in &self.probes.failing {
+            let (key, agent) = (self.keys[*row as usize], self.probes.columns.agents[*row as usize]);
+            let fails = &mut self.fails[key as usize];
+            if fails.last_agent != agent {
+                fails.last_agent = agent;
+                fails.agents += 1;
+                if fails.agents == least && key != 0 {
+                    self.failing.push(key);
+                }
+            }
         }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+        if self.failing.len() > MAX_GROUPS {
+            let fails = &self.fails;
+            self.failing.sort_by_key(|key| std::cmp::Reverse(fails[*key as usize].agents));
+            self.failing.truncate(MAX_GROUPS);
+        }
+        self.places.clear();
+        self.places.resize(most, 0);
+        for (place, key) in (1..).zip(&self.failing) {
+            self.places[*key as usize] = place;
+        }
     }
 }

@@ -49,6 +49,8 @@ pub(crate) enum Family {
     Static,
     Names,
     Record,
+    Serial,
+    Http3,
     Certificate,
     Address,
     Answered,

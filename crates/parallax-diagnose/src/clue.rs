@@ -9,7 +9,6 @@ use crate::cause::{Clue, Sign};
 use crate::observe::{Channel, Observation, Observations, Seen, count};
 use crate::rules::Ruling;
 use crate::sentence::shown_status;
-use crate::visitor::covers;
 use crate::world::{ChangeKind, WorldResult};
 
 mod weights;
@@ -39,19 +38,19 @@ const ELSEWHERE_FAILS: f64 = 0.2;
 struct Scene<'a> {
     scopes: Vec<&'a Scope>,
     /// Results in the scopes that say yes to the question that decided.
-    failing: Vec<&'a Observation>,
+    failing: Vec<&'a Observation<'a>>,
     /// Every result in the scopes that says something to it.
-    inside: Vec<&'a Observation>,
+    inside: Vec<&'a Observation<'a>>,
     clues: Vec<Clue>,
 }
 
 /// Every clue to the cause of what the ruling says.
-pub(crate) fn clues(ruling: &Ruling<'_>, observations: &Observations) -> Vec<Clue> {
-    let inside: Vec<&Observation> = observations
+pub(crate) fn clues(ruling: &Ruling<'_>, observations: &Observations<'_>) -> Vec<Clue> {
+    let inside: Vec<&Observation<'_>> = observations
         .usable
         .iter()
         .filter(|o| o.says(ruling.channel).is_some())
-        .filter(|o| ruling.scopes.iter().any(|scope| covers(scope, &o.place)))
+        .filter(|o| ruling.scopes.iter().any(|scope| o.place.is_in(scope)))
         .collect();
     let failing =
         inside.iter().copied().filter(|o| o.says(ruling.channel).is_some_and(|y| y > 0.0)).collect();
@@ -76,12 +75,12 @@ impl Scene<'_> {
     }
 
     /// How many failing results are so.
-    fn failing_that(&self, is: impl Fn(&Observation) -> bool) -> u32 {
+    fn failing_that(&self, is: impl Fn(&Observation<'_>) -> bool) -> u32 {
         count(self.failing.iter().filter(|o| is(o)).count())
     }
 
     /// Adds a clue that weighs by the share of failing results that are so, when any is.
-    fn add_share(&mut self, sign: &'static Sign, what: &str, is: impl Fn(&Observation) -> bool) {
+    fn add_share(&mut self, sign: &'static Sign, what: &str, is: impl Fn(&Observation<'_>) -> bool) {
         let (hits, all) = (self.failing_that(is), count(self.failing.len()));
         if hits > 0 {
             let share = f64::from(hits) / f64::from(all);
@@ -89,7 +88,7 @@ impl Scene<'_> {
         }
     }
 
-    fn mostly(&self, is: impl Fn(&Observation) -> bool) -> bool {
+    fn mostly(&self, is: impl Fn(&Observation<'_>) -> bool) -> bool {
         let hits = f64::from(self.failing_that(is));
         hits > 0.0 && hits >= MOST * self.failing.len() as f64
     }
@@ -129,7 +128,7 @@ impl Scene<'_> {
         // Not for one provider alone: whom it sends where, and what stands in its way, says nothing of an edge.
         let one_place = |s: &&Scope| s.asn.is_none() && (s.region.is_some() || s.country.is_some());
         if self.scopes.iter().any(one_place) {
-            let is_error = |o: &Observation| shown_status(o).is_some_and(|code| code >= 500);
+            let is_error = |o: &Observation<'_>| shown_status(o).is_some_and(|code| code >= 500);
             let what = "are error pages, so the way there works";
             self.add_share(&weights::ANSWERED_IN_ONE_PLACE, what, |o| is_error(o) && o.result.pop.is_none());
             let what = "are error pages of a CDN's edge, so the way there works";
@@ -144,6 +143,9 @@ impl Scene<'_> {
         }
         self.add_share(&weights::OTHER_FAMILY_WORKS, "come while the other IP family works", |o| {
             o.result.other_family_ok == Some(true)
+        });
+        self.add_share(&weights::WITHOUT_HTTP3_WORKS, "come while HTTP/2 or HTTP/1.1 works", |o| {
+            o.result.without_h3_ok == Some(true)
         });
         self.add_share(&weights::OTHER_ADDRESS_WORKS, "come while another address works", |o| {
             o.result.other_address_ok == Some(true)
@@ -171,20 +173,20 @@ impl Scene<'_> {
         }
     }
 
-    fn latency_clues(&mut self, observations: &Observations) {
-        let working = |o: &&Observation| matches!(o.seen, Seen::Ok | Seen::Soft(_));
+    fn latency_clues(&mut self, observations: &Observations<'_>) {
+        let working = |o: &&Observation<'_>| matches!(o.seen, Seen::Ok | Seen::Soft(_));
         let mut times: Vec<f64> = observations
             .usable
             .iter()
             .filter(working)
             .filter_map(|o| Some(o.result.ttfb_ms? / o.result.ttfb_usual_ms.filter(|usual| *usual > 0.0)?))
             .collect();
-        times.sort_by(f64::total_cmp);
-        let Some(median) = times.get(times.len() / 2).copied().filter(|_| times.len() >= LEAST_TIMINGS)
-        else {
-            return;
-        };
         let n = times.len();
+        if n < LEAST_TIMINGS {
+            return;
+        }
+        let (_, median, _) = times.select_nth_unstable_by(n / 2, f64::total_cmp);
+        let median = *median;
         if median > TTFB_ROSE {
             let sentence =
                 format!("{n} successes take {median:.1} times as long as usual to the first byte.");
@@ -195,7 +197,7 @@ impl Scene<'_> {
         }
     }
 
-    fn status_clues(&mut self, observations: &Observations) {
+    fn status_clues(&mut self, observations: &Observations<'_>) {
         let nearby_429 = observations.usable.iter().filter(|o| shown_status(o) == Some(429)).count();
         self.add_share(&weights::RETRY_AFTER, "are 503 with Retry-After", |o| {
             shown_status(o) == Some(503) && o.result.retry_after.is_some()
@@ -216,10 +218,10 @@ impl Scene<'_> {
         // What is gone does not come back at the next try: a gateway that cannot reach it now and then may find it full.
         let gone = if self.is_partly() { &weights::SOMETIMES_GONE } else { &weights::GONE_AT_ONCE };
         self.add_share(gone, "are 502 or 521 at once", |o| {
-            matches!(shown_status(o), Some(502 | 521)) && is_fast(&o.result)
+            matches!(shown_status(o), Some(502 | 521)) && is_fast(o.result)
         });
         self.add_share(&weights::GONE, "are 502 or 521", |o| {
-            matches!(shown_status(o), Some(502 | 521)) && !is_fast(&o.result)
+            matches!(shown_status(o), Some(502 | 521)) && !is_fast(o.result)
         });
         self.add_share(
             &weights::EDGE_CANNOT_CONNECT,
@@ -287,7 +289,7 @@ impl Scene<'_> {
         );
     }
 
-    fn name_clues(&mut self, observations: &Observations) {
+    fn name_clues(&mut self, observations: &Observations<'_>) {
         if self.scopes.iter().any(|s| s.all) {
             self.add_share(
                 &weights::NO_NAME,
@@ -295,6 +297,7 @@ impl Scene<'_> {
                 |o| matches!(o.kind(), Some(FailureKind::Dns(kind)) if kind != DnsFailure::Timeout),
             );
         }
+        self.serial_clue(observations);
         let old = self.failing_that(|o| o.result.address_current == Some(false));
         let change = observations.changes.iter().find(|c| c.what == ChangeKind::Dns);
         if old > 0 {
@@ -305,7 +308,19 @@ impl Scene<'_> {
         }
     }
 
-    fn surroundings_clues(&mut self, observations: &Observations) {
+    /// The zone's own servers answer with different serials: a change is on its way from one to the others.
+    fn serial_clue(&mut self, observations: &Observations<'_>) {
+        let mut serials: Vec<u32> = observations.usable.iter().filter_map(|o| o.result.soa_serial).collect();
+        serials.sort_unstable();
+        serials.dedup();
+        if let [first, .., last] = serials.as_slice() {
+            let sentence =
+                format!("The zone's own servers do not agree: their serials go from {first} to {last}.");
+            self.add(&weights::SERVERS_DISAGREE, 1.0, sentence);
+        }
+    }
+
+    fn surroundings_clues(&mut self, observations: &Observations<'_>) {
         let elsewhere = observations.elsewhere.unwrap_or_default();
         let percent = |share: f64| format!("{:.0} %", share * 100.0);
         let neighbours = [elsewhere.same_pop_failing, elsewhere.same_host_failing];
@@ -319,7 +334,7 @@ impl Scene<'_> {
             self.add(&weights::NETWORK_FAILS, 1.0, sentence);
         }
         let neighbours_work = elsewhere.same_host_failing.is_some_and(|share| share < ELSEWHERE_FAILS);
-        let alive = |o: &Observation| neighbours_work || o.result.other_port_open == Some(true);
+        let alive = |o: &Observation<'_>| neighbours_work || o.result.other_port_open == Some(true);
         self.add_share(&weights::NO_ANSWER, "are timeouts without any answer", |o| {
             o.kind().is_some_and(FailureKind::is_timeout) && !alive(o)
         });
@@ -380,7 +395,7 @@ fn is_round_limit(error_ms: f64) -> bool {
     ROUND_LIMITS_MS.iter().any(|limit| (error_ms - limit).abs() <= ROUND_LIMIT_SLACK * limit)
 }
 
-fn is_cut(observation: &Observation) -> bool {
+fn is_cut(observation: &Observation<'_>) -> bool {
     matches!(
         observation.kind(),
         Some(
@@ -391,7 +406,7 @@ fn is_cut(observation: &Observation) -> bool {
     )
 }
 
-fn has_certificate_problem(observation: &Observation) -> bool {
+fn has_certificate_problem(observation: &Observation<'_>) -> bool {
     let named = observation.result.cert_problem.as_ref().is_some_and(crate::CertProblem::is_problem);
     named
         || matches!(

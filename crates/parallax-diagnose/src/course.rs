@@ -7,18 +7,24 @@
 //! 1. What differs from what is said is first a candidate. It is said when it was found twice, [`CONFIRM`] apart, or at once when
 //!    nothing could be told before, or when it is very sure ([`SURE`]) and not a recovery. A first "up" waits [`FIRST_UP`]: probes
 //!    that work answer at once, those that fail try again first.
-//! 2. A recovery (something bad → up) is said when it was found for `recover_after` without a break.
-//! 3. An incident opens when something bad is said, gets a step whenever verdict or scopes change, and closes when up is said.
+//! 2. A recovery (something bad → up) is said when it was found for `recover_after` without a break, and not within [`MIN_LIFE`] of
+//!    the incident's beginning.
+//! 3. An incident opens when something bad is said, gets a step whenever verdict or scopes change, and closes when up is said. A
+//!    scope that widens, to everybody at last, is the same incident.
 //! 4. Not knowing ends nothing: an incident stays open while nothing can be told.
-//! 5. Something bad within [`REOPEN`] of the last close belongs to the same incident.
+//! 5. Something bad within [`REOPEN`] of the last close belongs to the same incident. Targets of one site share it ([`Course::share`]):
+//!    it opens with the first and closes with the last.
 //! 6. Something bad is said only while it is likely ([`SAYABLE`]).
 //! 7. What breaks [`FLAPS`] times within [`FLAP_MEMORY`] comes and goes: "flaky" is said and held for ten minutes, the next time for
 //!    twenty, then forty. Only an outage that lasts [`STEADY`] without a break is said meanwhile.
+//! 8. While our own side is broken nothing is known ([`Course::suspend`]): what opened only a moment before is taken back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parallax_model::{Diagnosis, Host, Incident, IncidentId, IncidentStep, Scope, UnixMicros, Verdict};
+use parallax_model::{
+    Diagnosis, Host, Incident, IncidentId, IncidentStep, Onset, Scope, UnixMicros, Verdict,
+};
 
 /// How far apart two findings of the same must be to be said (diagnosis.md 5.10).
 pub const CONFIRM: Duration = Duration::from_secs(20);
@@ -27,9 +33,11 @@ pub const FIRST_UP: Duration = Duration::from_secs(5);
 /// From this confidence on something bad is said at once.
 pub const SURE: f64 = 0.99;
 /// Below this confidence nothing bad is said of a site, however long it is found: noise that lasts looks like that.
-pub const SAYABLE: f64 = 0.7;
+pub const SAYABLE: f64 = 0.8;
 /// A new outbreak within this time of the last close is the same incident.
 pub const REOPEN: Duration = Duration::from_mins(15);
+/// No incident closes sooner after its beginning.
+pub const MIN_LIFE: Duration = Duration::from_mins(3);
 /// Steps kept of one incident; later ones replace the last.
 const MAX_STEPS: usize = 200;
 
@@ -70,6 +78,14 @@ pub struct Course {
     since: UnixMicros,
     candidate: Option<Candidate>,
     incident: Option<Incident>,
+    /// Whether something bad was said and no end of it since.
+    troubled: bool,
+    /// Whether another target of the site is in trouble.
+    others_troubled: bool,
+    /// Whether nothing bad is said newly for now.
+    doubted: bool,
+    /// When the incident began to last: opened, or opened again.
+    open_since: UnixMicros,
     flaps: Flaps,
 }
 
@@ -123,11 +139,67 @@ fn flaky(found: Diagnosis, site: &Host) -> Diagnosis {
 impl Course {
     /// A course in which nothing was said yet, with the incident that was last open or closed.
     pub fn new(site: Host, incident: Option<Incident>) -> Self {
-        Self { site, said: None, since: UnixMicros(0), candidate: None, incident, flaps: Flaps::default() }
+        let open_since = incident.as_ref().map_or(UnixMicros(0), |incident| incident.opened_at);
+        Self {
+            site,
+            said: None,
+            since: UnixMicros(0),
+            candidate: None,
+            incident,
+            troubled: false,
+            others_troubled: false,
+            doubted: false,
+            open_since,
+            flaps: Flaps::default(),
+        }
+    }
+
+    /// Takes up the site's incident as another target of it left it, and whether one of those is in trouble: then a recovery of
+    /// this one ends nothing.
+    pub fn share(&mut self, incident: Option<Incident>, others_troubled: bool) {
+        self.incident = incident.or_else(|| self.incident.take());
+        self.others_troubled = others_troubled;
+    }
+
+    /// While it is doubted whether sites break or we do, nothing bad is said newly; it is remembered since when it was found.
+    pub const fn doubt(&mut self, doubted: bool) {
+        self.doubted = doubted;
+    }
+
+    /// Whether something bad was said and no end of it since.
+    pub const fn is_troubled(&self) -> bool {
+        self.troubled
+    }
+
+    /// Says when what has just opened began. An incident that was open before keeps its onset.
+    pub fn place_onset(&mut self, onset: Onset) -> Option<&Incident> {
+        let incident = self.incident.as_mut().filter(|i| i.onset.is_none())?;
+        incident.onset = Some(onset);
+        incident.opened_at = incident.opened_at.min(onset.at);
+        Some(incident)
+    }
+
+    /// Says nothing of the site for now, for a reason that is ours. An incident that opened within `back` is taken back: it closes
+    /// with that reason. Returns it.
+    pub fn suspend(&mut self, reason: Diagnosis, now: UnixMicros, back: Duration) -> Option<Incident> {
+        self.candidate = None;
+        if self.said.as_ref().is_none_or(|said| said.verdict != Verdict::Unknown) {
+            self.since = now;
+        }
+        let young = now.since(self.open_since) < micros(back);
+        let taken_back = self.incident.as_mut().filter(|i| i.closed_at.is_none() && young).map(|incident| {
+            incident.closed_at = Some(now);
+            push_step(incident, IncidentStep { at: now, diagnosis: reason.clone() });
+            incident.clone()
+        });
+        self.troubled &= taken_back.is_none();
+        self.said = Some(reason);
+        taken_back
     }
 
     /// Takes up what was said before a restart.
     pub fn resume(&mut self, said: Diagnosis, since: UnixMicros) {
+        self.troubled = is_bad(said.verdict);
         self.said = Some(said);
         self.since = since;
     }
@@ -147,6 +219,11 @@ impl Course {
         self.incident.as_ref().filter(|i| i.closed_at.is_none())
     }
 
+    /// The incident that lasts, or the last one that did.
+    pub const fn last_incident(&self) -> Option<&Incident> {
+        self.incident.as_ref()
+    }
+
     /// Takes what was just found out. Returns the incident if it opened, changed or closed by it.
     pub fn find(
         &mut self,
@@ -159,15 +236,16 @@ impl Course {
             // The same verdict with fresh counts and sentences.
             *said = found;
             self.candidate = None;
-            return None;
+            return self.end(now);
         }
         let before = self.said.as_ref().map_or(Verdict::Unknown, |said| said.verdict);
         let from_nothing = before == Verdict::Unknown;
         let held = if before == Verdict::Flaky { self.flaps.left(now) } else { Duration::ZERO };
         // While "flaky" is held, a recovery is watched and not said.
+        let young = self.open_incident().is_some() && now.since(self.open_since) < micros(MIN_LIFE);
         let patience = match found.verdict {
             bad if is_bad(bad) && !held.is_zero() => STEADY,
-            Verdict::Up if !held.is_zero() => Duration::MAX,
+            Verdict::Up if !held.is_zero() || young => Duration::MAX,
             Verdict::Unknown if self.said.is_none() => Duration::ZERO,
             Verdict::Up if is_bad(before) || self.open_incident().is_some() => recover_after,
             Verdict::Up if from_nothing => FIRST_UP,
@@ -179,7 +257,8 @@ impl Course {
             Some(candidate) if same(&candidate.diagnosis, &found) => candidate.first_at,
             _ => now,
         };
-        let sayable = !is_bad(found.verdict) || found.confidence.get() >= SAYABLE;
+        let doubted = self.doubted && !self.troubled;
+        let sayable = !is_bad(found.verdict) || found.confidence.get() >= SAYABLE && !doubted;
         if sayable && now.since(first_at) >= micros(patience) {
             return self.say(found, now, first_at, new_id);
         }
@@ -196,7 +275,8 @@ impl Course {
     ) -> Option<Incident> {
         self.candidate = None;
         let before = self.said.as_ref().map_or(Verdict::Unknown, |said| said.verdict);
-        let breaks_out = is_bad(found.verdict) && !is_bad(before);
+        // After a time of not knowing an incident that never closed goes on: that is no new outbreak.
+        let breaks_out = is_bad(found.verdict) && !is_bad(before) && self.open_incident().is_none();
         let found = if breaks_out && self.flaps.break_out(now) { flaky(found, &self.site) } else { found };
         if self.said.as_ref().is_none_or(|s| s.verdict != found.verdict) {
             self.since = onset;
@@ -204,12 +284,21 @@ impl Course {
         let verdict = found.verdict;
         self.said = Some(found.clone());
         if is_bad(verdict) {
+            self.troubled = true;
             return Some(self.step(found, now, onset, new_id));
         }
-        let incident =
-            self.incident.as_mut().filter(|i| i.closed_at.is_none() && verdict != Verdict::Unknown)?;
+        self.troubled &= verdict == Verdict::Unknown;
+        self.end(now)
+    }
+
+    /// Closes the incident when nothing of the site is in trouble any more.
+    fn end(&mut self, now: UnixMicros) -> Option<Incident> {
+        let said =
+            self.said.as_ref().filter(|said| !is_bad(said.verdict) && said.verdict != Verdict::Unknown)?;
+        let lasts = self.troubled || self.others_troubled;
+        let incident = self.incident.as_mut().filter(|i| i.closed_at.is_none() && !lasts)?;
         incident.closed_at = Some(now);
-        push_step(incident, IncidentStep { at: now, diagnosis: found });
+        push_step(incident, IncidentStep { at: now, diagnosis: said.clone() });
         Some(incident.clone())
     }
 
@@ -220,6 +309,9 @@ impl Course {
         onset: UnixMicros,
         new_id: impl FnOnce() -> IncidentId,
     ) -> Incident {
+        if self.open_incident().is_none() {
+            self.open_since = onset;
+        }
         let incident = match self.incident.take() {
             Some(mut last) if last.closed_at.is_none_or(|closed| now.since(closed) < micros(REOPEN)) => {
                 last.closed_at = None;
@@ -233,6 +325,7 @@ impl Course {
                 site: self.site.clone(),
                 opened_at: onset,
                 closed_at: None,
+                onset: None,
                 steps: vec![IncidentStep { at: onset, diagnosis: found }],
             },
         };

@@ -24,6 +24,9 @@ const REPEAT_CORRELATION: f64 = 0.5;
 pub struct Influence(pub [f64; GRID]);
 
 impl Influence {
+    /// Of a result that says nothing.
+    pub(crate) const NONE: Self = Self([0.0; GRID]);
+
     /// Of an observation `y` (1 failed, 0 worked, between: partly) by an agent that fails at the rate `baseline` by itself.
     pub fn new(y: f64, baseline: f64, weight: f64) -> Self {
         let without = log_likelihood(y, baseline);
@@ -31,6 +34,21 @@ impl Influence {
             let with = 1.0 - (1.0 - baseline) * (1.0 - strength);
             weight * (log_likelihood(y, with) - without)
         }))
+    }
+
+    /// The most that it says for a fault of any strength, in nats.
+    pub(crate) fn most(&self) -> f64 {
+        self.0.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// Of a failure that is `own` times as probable among the agent's own failures as among the fault's: below 1 it looks like the
+    /// fault, above 1 like a hiccup of the agent's line.
+    pub(crate) fn of_failure(baseline: f64, own: f64, weight: f64) -> Self {
+        let seen = |q: f64| ((1.0 - CONTAMINATION) * q + CONTAMINATION / 2.0).ln();
+        let without = seen(baseline * own);
+        Self(
+            STRENGTHS.map(|strength| weight * (seen(baseline * own + (1.0 - baseline) * strength) - without)),
+        )
     }
 
     /// The same of a result that weighs so much as this one.
@@ -49,6 +67,9 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Of no result.
+    pub(crate) const NONE: Self = Self { nats: [0.0; GRID], results: 0 };
+
     /// Adds one result.
     pub fn add(&mut self, influence: &Influence) {
         for (sum, nats) in self.nats.iter_mut().zip(influence.0) {

@@ -1,6 +1,7 @@
 //! Third step: the ruling with its cause, its sentences, and what it stands on.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use parallax_model::{
     Cause, CauseKind, Confidence, Diagnosis, DnsFailure, FailureKind, Host, Scope, Verdict, VisitorVerdict,
@@ -9,11 +10,12 @@ use parallax_model::{
 use crate::analyse::{Analysis, Tally};
 use crate::cause::{likeliest, ranked};
 use crate::clue::clues;
+use crate::column::Mix;
 use crate::observe::{Channel, Observation, Observations, SetAside, count};
 use crate::reports::surge;
 use crate::rules::{Ruling, plural, rule};
 use crate::sentence::{Names, code, happens, inside};
-use crate::visitor::{covers, tell};
+use crate::visitor::tell;
 
 /// "Under maintenance" is said from this probability of the cause on.
 const SURE_OF_MAINTENANCE: f64 = 0.6;
@@ -26,20 +28,21 @@ pub struct Subject<'a> {
 }
 
 /// Third step: the verdict with its scopes, cause, sentences and what is missing.
-pub fn judge(analysis: &Analysis, observations: &Observations, subject: Subject<'_>) -> Diagnosis {
+pub fn judge(analysis: &Analysis, observations: &Observations<'_>, subject: Subject<'_>) -> Diagnosis {
     let ruling = rule(analysis);
     let names = Names::new(subject.host, observations);
-    let told = observations.visitor.as_ref().map(|visitor| tell(&ruling, observations, visitor));
+    let affected = Affected::of(&ruling, observations);
+    let told = observations.visitor.map(|visitor| tell(&ruling, observations, visitor));
     let (cause, runner_up) = cause(&ruling, observations);
     let sentence = match special_sentence(&ruling, observations, &names, told.as_ref().map(|t| t.verdict)) {
         Some(sentence) => sentence,
         None => match ruling.verdict {
             Verdict::Unknown => unknown_sentence(analysis, observations, &names),
-            Verdict::Down => down_sentence(&ruling, observations, cause.as_ref(), &names),
-            _ => names.verdict(&ruling, is_stale(&ruling, observations)),
+            Verdict::Down => down_sentence(&ruling, &affected, cause.as_ref(), &names),
+            _ => names.verdict(&ruling, affected.is_stale()),
         },
     };
-    let mut evidence = evidence(&ruling, observations);
+    let mut evidence = evidence(&ruling, &affected);
     evidence.extend(same_coverage_line(&ruling));
     evidence.extend(refused_line(&ruling, analysis));
     evidence.extend(runner_up);
@@ -57,7 +60,7 @@ pub fn judge(analysis: &Analysis, observations: &Observations, subject: Subject<
         cause,
         visitor: told.as_ref().map(|told| told.verdict),
         sentence,
-        operator_sentence: operator_sentence(&ruling, analysis, observations),
+        operator_sentence: operator_sentence(&ruling, analysis, &affected),
         evidence,
         missing,
         agents: analysis.coverage.answered,
@@ -66,7 +69,7 @@ pub fn judge(analysis: &Analysis, observations: &Observations, subject: Subject<
 }
 
 /// Every cause of what the analysis finds broken, the likeliest first; empty when nothing is found.
-pub fn causes(analysis: &Analysis, observations: &Observations) -> Vec<(CauseKind, Confidence)> {
+pub fn causes(analysis: &Analysis, observations: &Observations<'_>) -> Vec<(CauseKind, Confidence)> {
     let ruling = rule(analysis);
     if matches!(ruling.verdict, Verdict::Up | Verdict::Unknown) {
         return Vec::new();
@@ -74,7 +77,7 @@ pub fn causes(analysis: &Analysis, observations: &Observations) -> Vec<(CauseKin
     ranked(&clues(&ruling, observations))
 }
 
-fn cause(ruling: &Ruling<'_>, observations: &Observations) -> (Option<Cause>, Option<String>) {
+fn cause(ruling: &Ruling<'_>, observations: &Observations<'_>) -> (Option<Cause>, Option<String>) {
     if matches!(ruling.verdict, Verdict::Up | Verdict::Unknown) {
         return (None, None);
     }
@@ -85,14 +88,14 @@ fn cause(ruling: &Ruling<'_>, observations: &Observations) -> (Option<Cause>, Op
 /// What is said to this visitor, or of reports, instead of the verdict's own sentence.
 fn special_sentence(
     ruling: &Ruling<'_>,
-    observations: &Observations,
+    observations: &Observations<'_>,
     names: &Names<'_>,
     visitor: Option<VisitorVerdict>,
 ) -> Option<String> {
     if !matches!(ruling.verdict, Verdict::Up | Verdict::Unknown) {
         return None;
     }
-    let own_network = observations.visitor.as_ref().and_then(|visitor| visitor.asn);
+    let own_network = observations.visitor.and_then(|visitor| visitor.asn);
     match (visitor, own_network) {
         (Some(VisitorVerdict::JustYou), _) => {
             Some(names.headline(|host| format!("{host} works for everyone we asked; it may be only you")))
@@ -101,7 +104,7 @@ fn special_sentence(
             let isp = names.isp(asn);
             Some(names.headline(|host| format!("{host} looks down for customers of {isp}")))
         }
-        _ if ruling.verdict == Verdict::Up && observations.reports.as_ref().is_some_and(surge) => {
+        _ if ruling.verdict == Verdict::Up && observations.reports.is_some_and(surge) => {
             Some(names.headline(|host| {
                 format!("People report trouble with {}, our tests do not show it", inside(host))
             }))
@@ -113,11 +116,11 @@ fn special_sentence(
 /// Down for everyone, in the words of what everyone sees where those say more.
 fn down_sentence(
     ruling: &Ruling<'_>,
-    observations: &Observations,
+    affected: &Affected<'_>,
     cause: Option<&Cause>,
     names: &Names<'_>,
 ) -> String {
-    let kind = commonest(ruling, observations).map(|(kind, _)| kind);
+    let kind = affected.commonest.map(|(kind, _)| kind);
     if kind == Some(FailureKind::Dns(DnsFailure::Nxdomain)) {
         return match names.host() {
             Some(_) => names.headline(|host| format!("There is no site called {host}")),
@@ -131,7 +134,7 @@ fn down_sentence(
 }
 
 /// Says why nothing can be said.
-fn unknown_sentence(analysis: &Analysis, observations: &Observations, names: &Names<'_>) -> String {
+fn unknown_sentence(analysis: &Analysis, observations: &Observations<'_>, names: &Names<'_>) -> String {
     let aside = observations.set_aside;
     let (asked, answered) = (analysis.coverage.asked, analysis.coverage.answered);
     let failing = analysis.failing.everyone.mostly_failing;
@@ -164,56 +167,70 @@ fn unknown_sentence(analysis: &Analysis, observations: &Observations, names: &Na
 }
 
 /// The failing results of the published scopes (the refused or slow ones, as the question is).
-fn affected<'a>(
-    ruling: &'a Ruling<'_>,
-    observations: &'a Observations,
-) -> impl Iterator<Item = &'a Observation> {
-    observations
-        .usable
-        .iter()
-        .filter(|o| o.says(ruling.channel).is_some_and(|y| y > 0.0))
-        .filter(|o| ruling.scopes.is_empty() || ruling.scopes.iter().any(|scope| covers(scope, &o.place)))
+struct Affected<'a> {
+    results: Vec<&'a Observation<'a>>,
+    /// What most of them see, and who wrote it.
+    commonest: Option<(FailureKind, Option<&'a str>)>,
 }
 
-fn is_stale(ruling: &Ruling<'_>, observations: &Observations) -> bool {
-    let (mut stale, mut all) = (0, 0);
-    for observation in affected(ruling, observations) {
-        all += 1;
-        stale += u32::from(observation.result.address_current == Some(false));
+impl<'a> Affected<'a> {
+    fn of(ruling: &Ruling<'_>, observations: &'a Observations<'a>) -> Self {
+        let results = observations.usable.iter().filter(|o| o.says(ruling.channel).is_some_and(|y| y > 0.0));
+        Self::new(
+            results.filter(|o| ruling.scopes.is_empty() || ruling.scopes.iter().any(|s| o.place.is_in(s))),
+        )
     }
-    stale > 0 && 2 * stale >= all
+
+    /// Those of one of the scopes.
+    fn in_scope(&self, scope: &Scope) -> Self {
+        Self::new(self.results.iter().copied().filter(|o| o.place.is_in(scope)))
+    }
+
+    fn new(results: impl Iterator<Item = &'a Observation<'a>>) -> Self {
+        let results: Vec<_> = results.collect();
+        let commonest = commonest(&results);
+        Self { results, commonest }
+    }
+
+    fn is_stale(&self) -> bool {
+        let stale = self.results.iter().filter(|o| o.result.address_current == Some(false)).count();
+        stale > 0 && 2 * stale >= self.results.len()
+    }
+
+    /// How many agents see exactly this.
+    fn agents_with(&self, kind: FailureKind) -> u32 {
+        distinct(self.results.iter().filter(|o| o.kind() == Some(kind)))
+    }
 }
 
-/// What most of the affected see, and who wrote it.
-fn commonest(ruling: &Ruling<'_>, observations: &Observations) -> Option<(FailureKind, Option<String>)> {
-    let mut kinds: BTreeMap<FailureKind, u32> = BTreeMap::new();
-    for kind in affected(ruling, observations).filter_map(Observation::kind) {
-        *kinds.entry(kind).or_default() += 1;
+/// What most of these see, and who wrote it.
+fn commonest<'a>(results: &[&'a Observation<'a>]) -> Option<(FailureKind, Option<&'a str>)> {
+    let mut kinds: Vec<(FailureKind, u32)> = Vec::new();
+    for kind in results.iter().filter_map(|o| o.kind()) {
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, seen)) => *seen += 1,
+            None => kinds.push((kind, 1)),
+        }
     }
     let kind = kinds.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?.0;
-    let mut emitters: BTreeMap<&str, u32> = BTreeMap::new();
-    for observation in affected(ruling, observations).filter(|o| o.kind() == Some(kind)) {
+    let mut emitters: HashMap<Option<&str>, u32, BuildHasherDefault<Mix>> = HashMap::default();
+    for observation in results.iter().filter(|o| o.kind() == Some(kind)) {
         let named =
             observation.result.emitter.as_deref().filter(|name| *name != "unknown" && !name.is_empty());
-        *emitters.entry(named.unwrap_or_default()).or_default() += 1;
+        *emitters.entry(named).or_default() += 1;
     }
-    let emitter = emitters.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)))?.0;
-    Some((kind, (!emitter.is_empty()).then(|| emitter.to_owned())))
-}
-
-/// Agents of the affected that see exactly this.
-fn agents_with(ruling: &Ruling<'_>, observations: &Observations, kind: FailureKind) -> u32 {
-    distinct(affected(ruling, observations).filter(|o| o.kind() == Some(kind)))
+    let emitter = emitters.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?.0;
+    Some((kind, emitter))
 }
 
 /// How many agents; the observations of one agent stand together.
-fn distinct<'a>(observations: impl Iterator<Item = &'a Observation>) -> u32 {
-    let mut names: Vec<&str> = observations.map(|o| o.result.agent.as_str()).collect();
-    names.dedup();
-    count(names.len())
+fn distinct<'a>(observations: impl Iterator<Item = &'a &'a Observation<'a>>) -> u32 {
+    let mut agents: Vec<u32> = observations.map(|o| o.agent).collect();
+    agents.dedup();
+    count(agents.len())
 }
 
-fn operator_sentence(ruling: &Ruling<'_>, analysis: &Analysis, observations: &Observations) -> String {
+fn operator_sentence(ruling: &Ruling<'_>, analysis: &Analysis, affected: &Affected<'_>) -> String {
     let healthy = analysis.coverage.healthy;
     match ruling.verdict {
         Verdict::Up => {
@@ -227,7 +244,7 @@ fn operator_sentence(ruling: &Ruling<'_>, analysis: &Analysis, observations: &Ob
         }
         _ => {}
     }
-    let what = match commonest(ruling, observations) {
+    let what = match affected.commonest {
         Some((kind, Some(emitter))) => format!("{} from {emitter}", code(kind)),
         Some((kind, None)) => code(kind),
         None => "slow first byte".to_owned(),
@@ -235,7 +252,7 @@ fn operator_sentence(ruling: &Ruling<'_>, analysis: &Analysis, observations: &Ob
     let whom: Vec<String> = ruling.scopes.iter().map(Scope::in_words).collect();
     let everyone = ruling.scopes.iter().any(|scope| scope.all);
     let asked = if everyone { ruling.scan.everyone.agents } else { ruling.scan.covered.agents };
-    let hit = distinct(affected(ruling, observations));
+    let hit = distinct(affected.results.iter());
     let text = format!("{what} for {}: {hit} of {asked} agents", whom.join(" and "));
     let outside = &ruling.scan.outside;
     if everyone || outside.agents == 0 {
@@ -245,7 +262,7 @@ fn operator_sentence(ruling: &Ruling<'_>, analysis: &Analysis, observations: &Ob
     format!("{text}; elsewhere {fine} of {} succeed", outside.agents)
 }
 
-fn evidence(ruling: &Ruling<'_>, observations: &Observations) -> Vec<String> {
+fn evidence(ruling: &Ruling<'_>, affected: &Affected<'_>) -> Vec<String> {
     let scan = ruling.scan;
     let mut lines = Vec::new();
     if scan.everyone.agents == 0 {
@@ -259,14 +276,13 @@ fn evidence(ruling: &Ruling<'_>, observations: &Observations) -> Vec<String> {
         return lines;
     }
     if ruling.scopes.iter().any(|scope| scope.all) {
-        lines.push(group_line(ruling, observations, &scan.everyone, ""));
+        lines.push(group_line(ruling.channel, affected, &scan.everyone, ""));
     } else {
         for scope in &ruling.scopes {
             let finding = scan.findings.iter().find(|finding| finding.scope == *scope);
             let Some(finding) = finding else { continue };
-            let one = Ruling { scopes: vec![scope.clone()], ..ruling.clone() };
             let place = format!("{}: ", scope.in_words());
-            lines.push(group_line(&one, observations, &finding.tally, &place));
+            lines.push(group_line(ruling.channel, &affected.in_scope(scope), &finding.tally, &place));
         }
         let outside = &scan.outside;
         let fine = outside.agents - outside.mostly_failing;
@@ -283,12 +299,12 @@ fn evidence(ruling: &Ruling<'_>, observations: &Observations) -> Vec<String> {
 }
 
 /// `24 of 24 testers get 502 Bad Gateway, written by nginx.`
-fn group_line(ruling: &Ruling<'_>, observations: &Observations, tally: &Tally, place: &str) -> String {
+fn group_line(channel: Channel, affected: &Affected<'_>, tally: &Tally, place: &str) -> String {
     let all = plural(tally.agents, "tester");
-    match commonest(ruling, observations) {
-        Some((kind, emitter)) if ruling.channel != Channel::Slow => {
+    match affected.commonest {
+        Some((kind, emitter)) if channel != Channel::Slow => {
             let by = emitter.map_or(String::new(), |emitter| format!(", written by {emitter}"));
-            let hit = agents_with(ruling, observations, kind);
+            let hit = affected.agents_with(kind);
             format!("{place}{hit} of {all} {}{by}.", happens(kind))
         }
         _ => format!("{place}{} of {all} wait far longer than usual for the first byte.", tally.failing),
@@ -310,8 +326,8 @@ fn refused_line(ruling: &Ruling<'_>, analysis: &Analysis) -> Option<String> {
     told.then(|| format!("{} refused by the site, which is no outage.", plural(refused, "tester")))
 }
 
-fn report_line(observations: &Observations) -> Option<String> {
-    let reports = observations.reports.as_ref().filter(|reports| reports.problem > 0)?;
+fn report_line(observations: &Observations<'_>) -> Option<String> {
+    let reports = observations.reports.filter(|reports| reports.problem > 0)?;
     Some(format!(
         "{} report a problem, {} that it works; {:.1} problem reports are usual.",
         plural(reports.problem, "visitor"),

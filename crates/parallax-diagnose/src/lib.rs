@@ -11,8 +11,8 @@
 //! same one comes, change nothing.
 //!
 //! There is no clock, no socket, no random number and no global state here. What is remembered is in the caller's hands: a [`Course`]
-//! is what is said of one site over time, with its incidents; [`Usual`] is what number of reports is usual. Windows belong to
-//! `parallax-aggregator`.
+//! is what is said of one site over time, with its incidents; [`Usual`] is what number of reports is usual; a [`Breaker`] is whether
+//! what is found may be believed at all. Windows belong to `parallax-aggregator`.
 
 #![forbid(unsafe_code)]
 
@@ -20,27 +20,47 @@ mod analyse;
 mod candidate;
 mod cause;
 mod clue;
+mod column;
 mod course;
 mod evidence;
 mod judge;
 mod line;
+mod look;
+mod members;
+mod next;
 mod observe;
+mod onset;
+mod our_side;
+mod own;
+mod place;
+mod probes;
 mod reports;
 mod rules;
 mod scan;
 mod sentence;
+mod tally;
 mod usual;
 mod visitor;
 mod world;
 
 pub use analyse::{Analysis, Coverage, Finding, Scan, Tally, Variation, analyse};
-pub use course::{CONFIRM, Course, FIRST_UP, FLAP_MEMORY, FLAPS, REOPEN, SAYABLE, STEADY, SURE, is_bad};
+pub use course::{
+    CONFIRM, Course, FIRST_UP, FLAP_MEMORY, FLAPS, MIN_LIFE, REOPEN, SAYABLE, STEADY, SURE, is_bad,
+};
 pub use evidence::{Evidence, GRID, Influence, STRENGTHS};
 pub use judge::{Subject, causes, judge};
 pub use line::{Answer, Line, LineError, answer_line};
-pub use observe::{Channel, Observation, Observations, Seen, SetAside, observe};
+pub use next::next_probes;
+pub use observe::{Channel, Observation, Observations, Seen, SetAside, is_slow, observe};
+pub use onset::{Trial, onset};
+pub use our_side::{
+    AgentsNow, Breaker, CALM, LEAST_AGENTS, LEAST_SITES, LONGEST, MOMENT, SiteNow, Trust, Why,
+};
+pub use place::Place;
+pub use reports::{UNHEARD, disagreement};
 pub use rules::decided;
 pub use usual::{Alarm, PAST_QUARTERS, Past, QUARTER_S, RECENT_QUARTERS, Usual};
+pub use visitor::covers;
 pub use world::{
     BrowserState, CertProblem, Change, ChangeKind, Elsewhere, MAX_RESULTS, World, WorldAgent, WorldError,
     WorldOutcome, WorldReports, WorldResult, WorldVisitor,

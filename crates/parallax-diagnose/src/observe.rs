@@ -1,15 +1,15 @@
 //! First step: results in canonical order, without duplicates, each with its place and weight; and what was set aside, and why.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use parallax_model::{
-    AgentFailure, BeaconState, BlockedFailure, FailureKind, Family, HttpFailure, IspName, NetworkKind,
-    RetryOutcome, Scope,
+    AgentFailure, AgentId, BeaconState, BlockedFailure, FailureKind, Family, HttpFailure, IspName,
+    NetworkKind, RetryOutcome,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::repeat_weight;
+use crate::place::Place;
 use crate::world::{
     Change, Elsewhere, World, WorldAgent, WorldOutcome, WorldReports, WorldResult, WorldVisitor,
 };
@@ -58,15 +58,15 @@ pub enum Channel {
 }
 
 /// One usable result, its place and its weight.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Observation {
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Observation<'a> {
     /// The result as it came.
-    pub result: WorldResult,
+    pub result: &'a WorldResult,
     /// Every attribute value that is known of it, the agent's and the result's; what a failed result lacks is filled from
     /// the same agent's last good one.
-    pub place: Scope,
+    pub place: Place<'a>,
     /// The name of its network.
-    pub isp: Option<IspName>,
+    pub isp: Option<&'a IspName>,
     /// What it means.
     pub seen: Seen,
     /// Whether it was slow; `None` when its usual time is not known or nothing answered.
@@ -75,9 +75,12 @@ pub struct Observation {
     pub baseline: f64,
     /// 1 for a fresh single result, less for repeats and older ones.
     pub weight: f64,
+    /// Number of its agent, from 1; the observations of one agent stand together.
+    #[serde(skip)]
+    pub(crate) agent: u32,
 }
 
-impl Observation {
+impl Observation<'_> {
     /// What it says to one question: 1 yes, 0 no, `None` nothing.
     pub fn says(&self, channel: Channel) -> Option<f64> {
         match (channel, self.seen) {
@@ -113,19 +116,19 @@ pub struct SetAside {
     pub silent: u32,
 }
 
-/// What was seen, ready to be weighed.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Observations {
+/// What was seen, ready to be weighed; it borrows from the world it was seen in.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Observations<'a> {
     /// Agents that were asked.
     pub asked: u32,
     /// Usable results in canonical order.
-    pub usable: Vec<Observation>,
+    pub usable: Vec<Observation<'a>>,
     /// Why the other agents' results are not used.
     pub set_aside: SetAside,
     /// What visitors reported.
-    pub reports: Option<WorldReports>,
+    pub reports: Option<&'a WorldReports>,
     /// The visitor who asks.
-    pub visitor: Option<WorldVisitor>,
+    pub visitor: Option<&'a WorldVisitor>,
     /// Changes that were noticed.
     pub changes: Vec<Change>,
     /// How other targets fare.
@@ -133,37 +136,80 @@ pub struct Observations {
 }
 
 /// First step. Results of agents that the world does not list are left out.
-pub fn observe(world: &World) -> Observations {
-    let agents: BTreeMap<&str, &WorldAgent> = world.agents.iter().map(|a| (a.agent.as_str(), a)).collect();
-    let mut by_agent: BTreeMap<&str, Vec<&WorldResult>> = BTreeMap::new();
-    for result in &world.results {
-        if agents.contains_key(result.agent.as_str()) {
-            by_agent.entry(result.agent.as_str()).or_default().push(result);
-        }
-    }
-    let mut set_aside = SetAside {
-        silent: count(agents.keys().filter(|name| !by_agent.contains_key(*name)).count()),
-        ..SetAside::default()
-    };
-    let mut usable = Vec::with_capacity(world.results.len());
-    for (name, results) in &by_agent {
-        match usable_results(results) {
-            Ok(results) => usable.extend(place_results(agents[name], &results)),
-            Err(reason) => *reason.counter(&mut set_aside) += 1,
-        }
-    }
-    fade(&mut usable);
-    let mut changes = world.changes.clone();
-    changes.sort_by(|a, b| a.what.cmp(&b.what).then(a.ago_s.total_cmp(&b.ago_s)));
-    Observations {
-        asked: count(agents.len()),
-        usable,
-        set_aside,
-        reports: world.reports.clone(),
-        visitor: world.visitor.clone(),
-        changes,
+pub fn observe(world: &World) -> Observations<'_> {
+    let mut observations = Observations {
+        usable: Vec::with_capacity(world.results.len()),
+        reports: world.reports.as_ref(),
+        visitor: world.visitor.as_ref(),
+        changes: world.changes.clone(),
         elsewhere: world.elsewhere,
+        ..Observations::default()
+    };
+    observations.changes.sort_by(|a, b| a.what.cmp(&b.what).then(a.ago_s.total_cmp(&b.ago_s)));
+    let agents = by_name(world.agents.iter().map(|agent| &agent.agent));
+    let results = by_name(world.results.iter().map(|result| &result.agent));
+    let mut results = results.chunk_by(Named::same).peekable();
+    let mut of_agent = Vec::new();
+    for same in agents.chunk_by(Named::same) {
+        observations.asked += 1;
+        // The last of two agents of one name is the one that counts.
+        let agent = &world.agents[same[same.len() - 1].index];
+        while results.next_if(|theirs| theirs[0].by_name(&same[0]).is_lt()).is_some() {}
+        let Some(theirs) = results.next_if(|theirs| theirs[0].same(&same[0])) else {
+            observations.set_aside.silent += 1;
+            continue;
+        };
+        of_agent.clear();
+        of_agent.extend(theirs.iter().map(|named| &world.results[named.index]));
+        match keep_usable(&mut of_agent) {
+            Ok(()) => place_results(agent, observations.asked, &of_agent, &mut observations.usable),
+            Err(reason) => *reason.counter(&mut observations.set_aside) += 1,
+        }
     }
+    fade(&mut observations.usable);
+    observations
+}
+
+/// The name of an agent as numbers, which compare fast, and where in its list it stands.
+#[derive(Debug, Clone, Copy)]
+struct Named<'a> {
+    first: u128,
+    /// What does not fit into the number.
+    rest: Option<&'a str>,
+    index: usize,
+}
+
+impl<'a> Named<'a> {
+    fn new(index: usize, agent: &'a AgentId) -> Self {
+        const FIRST: usize = size_of::<u128>();
+        let name = agent.as_str();
+        let bytes = name.as_bytes();
+        let first = if let Some(first) = bytes.first_chunk() {
+            u128::from_be_bytes(*first)
+        } else {
+            let number = bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte));
+            // An empty name would be shifted by all bits there are.
+            number.checked_shl(8 * count(FIRST - bytes.len())).unwrap_or(0)
+        };
+        Self { first, rest: name.get(FIRST..).filter(|rest| !rest.is_empty()), index }
+    }
+
+    /// Names have no byte 0, so that this is their order.
+    fn by_name(&self, other: &Self) -> Ordering {
+        self.first.cmp(&other.first).then_with(|| self.rest.cmp(&other.rest))
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.by_name(other).is_eq()
+    }
+}
+
+/// In the order of names; those of one name in the order in which they came.
+fn by_name<'a>(names: impl Iterator<Item = &'a AgentId>) -> Vec<Named<'a>> {
+    let mut sorted: Vec<Named<'a>> =
+        names.enumerate().map(|(index, agent)| Named::new(index, agent)).collect();
+    sorted.sort_unstable_by(|a, b| a.by_name(b).then(a.index.cmp(&b.index)));
+    sorted
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -185,23 +231,21 @@ impl Unusable {
     }
 }
 
-/// One agent's distinct results that say something about the site, in canonical order; or why there are none.
-fn usable_results<'a>(results: &[&'a WorldResult]) -> Result<Vec<&'a WorldResult>, Unusable> {
-    let fresh: Vec<&WorldResult> =
-        results.iter().copied().filter(|r| r.age_ms.unwrap_or(0) <= STALE_MS).collect();
-    if fresh.is_empty() {
+/// Keeps one agent's distinct results that say something about the site, in canonical order; or says why there are none.
+fn keep_usable(results: &mut Vec<&WorldResult>) -> Result<(), Unusable> {
+    results.retain(|r| r.age_ms.unwrap_or(0) <= STALE_MS);
+    if results.is_empty() {
         return Err(Unusable::Stale);
     }
-    if fresh.iter().any(|r| r.beacon == Some(BeaconState::Failed)) {
+    if results.iter().any(|r| r.beacon == Some(BeaconState::Failed)) {
         return Err(Unusable::OwnLine);
     }
-    let mut about_site: Vec<&WorldResult> = fresh.iter().copied().filter(|r| !is_ours(r)).collect();
-    if !about_site.is_empty() {
-        about_site.sort_by(canonical_order);
-        about_site.dedup();
-        return Ok(about_site);
+    if results.iter().any(|r| !is_ours(r)) {
+        results.retain(|r| !is_ours(r));
+        into_canonical_order(results);
+        return Ok(());
     }
-    let says = |kind| fresh.iter().any(|r| r.outcome == WorldOutcome::Failed(kind));
+    let says = |kind| results.iter().any(|r| r.outcome == WorldOutcome::Failed(kind));
     Err(if says(FailureKind::Agent(AgentFailure::Offline)) {
         Unusable::OwnLine
     } else if says(FailureKind::Agent(AgentFailure::Overloaded)) {
@@ -223,34 +267,43 @@ fn is_ours(result: &WorldResult) -> bool {
     )
 }
 
-/// Orders results without regard to the order they came in; results that are the same in everything come to stand together.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that sort_by asks for")]
-fn canonical_order(a: &&WorldResult, b: &&WorldResult) -> Ordering {
-    let key = |r: &WorldResult| (r.attempt.unwrap_or(0), r.age_ms.unwrap_or(0));
-    key(a).cmp(&key(b)).then_with(|| format!("{a:?}").cmp(&format!("{b:?}")))
+/// Orders results without regard to the order they came in, and drops those that are the same in everything.
+fn into_canonical_order(results: &mut Vec<&WorldResult>) {
+    let key = |r: &&WorldResult| (r.attempt.unwrap_or(0), r.age_ms.unwrap_or(0));
+    results.sort_by_key(key);
+    for tied in results.chunk_by_mut(|a, b| key(a) == key(b)) {
+        if tied.windows(2).any(|pair| pair[0] != pair[1]) {
+            tied.sort_by_cached_key(|r| format!("{r:?}"));
+        }
+    }
+    results.dedup();
 }
 
-fn place_results(agent: &WorldAgent, results: &[&WorldResult]) -> Vec<Observation> {
+fn place_results<'a>(
+    agent: &'a WorldAgent,
+    number: u32,
+    results: &[&'a WorldResult],
+    placed: &mut Vec<Observation<'a>>,
+) {
     let weight = repeat_weight(count(results.len()));
     let baseline = agent.fail_rate.unwrap_or(USUAL_BASELINE).clamp(LEAST_BASELINE, MOST_BASELINE);
-    let mut placed = Vec::with_capacity(results.len());
-    for result in results {
+    for result in results.iter().copied() {
         let seen = seen(result);
         let mut place = place(agent, result);
-        if seen != Seen::Ok {
+        if seen != Seen::Ok && results.len() > 1 {
             fill_from_last_good(&mut place, results);
         }
         placed.push(Observation {
-            result: (*result).clone(),
+            result,
             place,
-            isp: agent.isp.clone(),
+            isp: agent.isp.as_ref(),
             seen,
             slow: slow(result, seen),
             baseline,
             weight,
+            agent: number,
         });
     }
-    placed
 }
 
 fn seen(result: &WorldResult) -> Seen {
@@ -282,41 +335,45 @@ fn refuses(kind: FailureKind) -> bool {
 fn slow(result: &WorldResult, seen: Seen) -> Option<bool> {
     let (Seen::Ok | Seen::Soft(_)) = seen else { return None };
     let (ttfb, usual) = (result.ttfb_ms?, result.ttfb_usual_ms?);
-    Some(ttfb > SLOW_TIMES * usual && ttfb > SLOW_MS)
+    Some(is_slow(ttfb, usual))
 }
 
-fn place(agent: &WorldAgent, result: &WorldResult) -> Scope {
-    Scope {
-        all: false,
+/// Whether a time to first byte is slow for an agent that usually waits so long, both in milliseconds.
+pub fn is_slow(ttfb_ms: f64, usual_ms: f64) -> bool {
+    ttfb_ms > SLOW_TIMES * usual_ms && ttfb_ms > SLOW_MS
+}
+
+fn place<'a>(agent: &'a WorldAgent, result: &'a WorldResult) -> Place<'a> {
+    Place {
         asn: agent.asn.filter(|asn| asn.0 != 0),
-        region: agent.region.clone(),
-        country: agent.country.clone(),
-        pop: result.pop.clone(),
+        region: agent.region.as_ref(),
+        country: agent.country.as_ref(),
+        pop: result.pop.as_ref(),
         family: result.family.or_else(|| result.address.map(Family::of)),
         address: result.address,
         protocol: result.protocol,
-        resolver: result.resolver.clone(),
+        resolver: result.resolver.as_deref(),
         network: agent.network.filter(|network| *network != NetworkKind::Unknown),
     }
 }
 
 /// A failure may end before PoP, address or resolver are known; the same agent's newest good result of the same family tells.
-fn fill_from_last_good(place: &mut Scope, results: &[&WorldResult]) {
-    let good = |r: &&&WorldResult| {
+fn fill_from_last_good<'a>(place: &mut Place<'a>, results: &[&'a WorldResult]) {
+    let good = |r: &&&'a WorldResult| {
         let family = r.family.or_else(|| r.address.map(Family::of));
         r.outcome == WorldOutcome::Ok && (place.family.is_none() || family == place.family)
     };
     let newest = results.iter().filter(good).min_by_key(|r| r.age_ms.unwrap_or(0));
     let Some(newest) = newest else { return };
     if place.address.is_none() || place.address == newest.address {
-        place.pop = place.pop.take().or_else(|| newest.pop.clone());
+        place.pop = place.pop.or(newest.pop.as_ref());
     }
     place.address = place.address.or(newest.address);
-    place.resolver = place.resolver.take().or_else(|| newest.resolver.clone());
+    place.resolver = place.resolver.or(newest.resolver.as_deref());
 }
 
 /// Older results weigh less than the newest one.
-fn fade(usable: &mut [Observation]) {
+fn fade(usable: &mut [Observation<'_>]) {
     let newest = usable.iter().map(|o| o.result.age_ms.unwrap_or(0)).min().unwrap_or(0);
     for observation in usable {
         let age = observation.result.age_ms.unwrap_or(0) - newest;

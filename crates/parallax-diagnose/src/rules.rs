@@ -2,7 +2,7 @@
 
 use parallax_model::{Confidence, Scope, Verdict};
 
-use crate::analyse::{Analysis, Coverage, Finding, Scan, Variation};
+use crate::analyse::{Analysis, Coverage, Finding, Scan, Tally, Variation};
 use crate::observe::Channel;
 
 /// A verdict needs a posterior of at least this.
@@ -31,16 +31,27 @@ const UP_REGIONS: u32 = 3;
 const WAVERING_OF: u32 = 10;
 /// … one in so many.
 const WAVERING_SHARE: u32 = 10;
-/// What comes and goes does so for one tester too: one in so many of the failing ones gets through at another try …
-const VARYING_OF_TRIES: u32 = 5;
+/// What comes and goes does so for one tester too: one in so many of the failing ones gets through at another try, beyond those who
+/// would anyway …
+const VARYING_OF_TRIES: f64 = 6.0;
 /// … and one in so many where most were asked more than once.
 const VARYING_OF_ROUNDS: u32 = 2;
 /// A part is named only where fewer than one in so many fail outside of it …
 const OUTSIDE_FAILING: u32 = 8;
-/// … of those inside one in so many fail, or the same tester fails now and then …
+/// … of those inside one in so many fail (where they are most of all: two in five), or the same tester fails now and then …
 const INSIDE_FAILING: u32 = 3;
-/// … and one in so many testers reach the site from beyond the network that most of the healthy stand in.
+/// … and one in so many testers, and half of those who reach the site, do so from beyond the network that most of them stand in.
 const HEALTHY_ELSEWHERE: u32 = 10;
+/// A part beside others must explain so much beyond them, in nats …
+const BESIDE_GAIN: f64 = 2.0;
+/// … so much if one of the others is a network that fails as a whole: some who stand, or lie, there may be shown elsewhere …
+const BESIDE_WHOLE_GAIN: f64 = 8.0;
+/// … from this strength on …
+const WHOLE: f64 = 0.9;
+/// … and beyond those before it hit so many …
+const BESIDE_FAILING: u32 = 4;
+/// … so strongly.
+const BESIDE_STRENGTH: f64 = 0.3;
 /// An early verdict needs a posterior of at least this …
 const DECIDED_CONFIDENCE: f64 = 0.95;
 /// … and a lead over the next answer of so many nats.
@@ -112,13 +123,12 @@ fn is_no_mere_say_so(ruling: &Ruling<'_>, analysis: &Analysis, missing: &mut Vec
         Verdict::Flaky | Verdict::Partial if !varies(&analysis.variation) && hits_few(ruling) => {
             "the testers that fail do so each time and have nothing in common; more testers would tell"
         }
-        Verdict::Partial
-            if ruling.scan.outside.mostly_failing * OUTSIDE_FAILING > ruling.scan.outside.agents =>
-        {
+        Verdict::Partial if many_outside(ruling) => {
             "many fail outside of every part that could be named; more testers would tell"
         }
         Verdict::Partial
-            if analysis.coverage.healthy_elsewhere * HEALTHY_ELSEWHERE < analysis.coverage.answered =>
+            if analysis.coverage.healthy_elsewhere * HEALTHY_ELSEWHERE < analysis.coverage.answered
+                || analysis.coverage.healthy_elsewhere * 2 < analysis.coverage.healthy =>
         {
             "nearly all testers that reach it stand in one network; more networks would tell"
         }
@@ -128,16 +138,32 @@ fn is_no_mere_say_so(ruling: &Ruling<'_>, analysis: &Analysis, missing: &mut Vec
     false
 }
 
+/// Whether one in so many fails of those who are in no part that is named.
+fn many_outside(ruling: &Ruling<'_>) -> bool {
+    let unnamed = ruling.scan.findings.iter().filter(|finding| !ruling.scopes.contains(&finding.scope));
+    let outside = std::iter::once(&ruling.scan.outside).chain(unnamed.map(|finding| &finding.beyond));
+    let sum = |sum: (u32, u32), tally: &Tally| (sum.0 + tally.mostly_failing, sum.1 + tally.agents);
+    let (failing, agents) = outside.fold((0, 0), sum);
+    failing * OUTSIDE_FAILING > agents
+}
+
 /// Everybody, or a part of which most get through.
 fn hits_few(ruling: &Ruling<'_>) -> bool {
-    let covered = &ruling.scan.covered;
-    ruling.verdict == Verdict::Flaky || covered.mostly_failing * INSIDE_FAILING < covered.agents
+    let (covered, everyone) = (&ruling.scan.covered, &ruling.scan.everyone);
+    let few = if 2 * covered.agents > everyone.agents {
+        5 * covered.mostly_failing < 2 * covered.agents
+    } else {
+        INSIDE_FAILING * covered.mostly_failing < covered.agents
+    };
+    ruling.verdict == Verdict::Flaky || few
 }
 
 fn varies(variation: &Variation) -> bool {
-    let Variation { failing, varying, repeated } = *variation;
-    let one_in = if 2 * repeated > failing { VARYING_OF_ROUNDS } else { VARYING_OF_TRIES };
-    varying * one_in >= failing
+    let Variation { failing, varying, repeated, by_themselves } = *variation;
+    if 2 * repeated > failing {
+        return varying * VARYING_OF_ROUNDS >= failing;
+    }
+    (f64::from(varying) - by_themselves) * VARYING_OF_TRIES >= f64::from(failing)
 }
 
 fn up_or_unknown(analysis: &Analysis, mut missing: Vec<String>) -> Ruling<'_> {
@@ -175,7 +201,10 @@ fn found<'a>(scan: &'a Scan, channel: Channel, missing: &mut Vec<String>) -> Opt
     if is_everybody(scan) {
         return everybody_fails(scan, channel, missing);
     }
-    let named: Vec<&Finding> = scan.findings.iter().filter(|finding| may_be_named(finding)).collect();
+    let named: Vec<&Finding> = (0..scan.findings.len())
+        .filter(|n| may_be_named(&scan.findings[*n]) && stands_beside(scan, *n))
+        .map(|n| &scan.findings[n])
+        .collect();
     if named.is_empty() {
         let finding = &scan.findings[0];
         missing.push(format!(
@@ -245,6 +274,21 @@ fn may_be_named(finding: &Finding) -> bool {
     tally.agents >= SCOPE_AGENTS
         && tally.failing >= SCOPE_FAILING
         && (finding.scope.asn.is_some() || tally.failing_networks >= SCOPE_NETWORKS)
+}
+
+/// Whether what a finding shows beyond the others is enough to name it beside them.
+fn stands_beside(scan: &Scan, n: usize) -> bool {
+    let finding = &scan.findings[n];
+    let whole = |other: &Finding| {
+        other.scope.asn.is_some() && other.scope.asn != finding.scope.asn && other.strength >= WHOLE
+    };
+    let beside_whole = scan.findings.iter().any(whole);
+    let least = if beside_whole { BESIDE_WHOLE_GAIN } else { BESIDE_GAIN };
+    let first = n == 0
+        || finding.strength >= BESIDE_STRENGTH
+            && finding.beyond.failing >= BESIDE_FAILING
+            && finding.beyond.agents >= SCOPE_AGENTS;
+    scan.findings.len() == 1 || finding.gain >= least && first
 }
 
 fn wavers(analysis: &Analysis) -> bool {

@@ -1,19 +1,33 @@
 //! The search for the smallest set of scopes that explains what fails, and how sure it is.
 //!
 //! The score of a set is the sum of its members' gains in order, each on the results that the members before it do not cover.
-//! Best first while it pays, with dropping and swapping after each addition; every set that was looked at takes part in the
-//! posterior.
+//! Best first while it pays, with dropping and swapping after each addition, then every pair of the best; every set that was looked
+//! at takes part in the posterior.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use parallax_model::{Asn, Confidence, Region, Scope};
+use parallax_model::{Attribute, Confidence, Scope};
 
 use crate::analyse::{Finding, Scan, Tally};
-use crate::candidate::{Candidate, Columns, Members, Probe, candidates};
-use crate::evidence::{Evidence, Influence};
-use crate::observe::{Channel, Observation, Observations, count};
+use crate::candidate::{Candidates, Quiet, Weights};
+use crate::column::Columns;
+use crate::evidence::Evidence;
+use crate::look::Looks;
+use crate::members;
+use crate::observe::{Channel, Observations, count};
+use crate::probes::Probes;
+use crate::tally::{rounded, tally};
 
+/// Every pair of so many best scopes is looked at: what explains most alone may hide two that explain more together …
+const PAIRED: usize = 40;
+/// … but for pairs that score so many nats less than what was found already.
+const NEAR: f64 = 1.0;
+/// A network is ill, or lies, as a whole when a fault of this strength hits it …
+const WHOLE: f64 = 0.9;
+/// … and then a scope beyond it needs this evidence of others, in nats: two who fail are not enough.
+const BEYOND_WHOLE: f64 = 8.0;
 /// At most this many scopes are published.
 const MAX_FINDINGS: usize = 3;
 /// A further scope must shorten the description by this many nats.
@@ -24,140 +38,176 @@ const MAX_REPAIRS: usize = 4;
 const SAME_ANSWER: f64 = 0.9;
 /// Scores are divided by this before they become probabilities.
 const TEMPERATURE: f64 = 1.0;
-/// How strongly a fault's look is believed to be like everybody's, in failures.
-const OWN_LOOK: f64 = 3.0;
-/// A look says at most so much, in nats.
-const MOST_LIKENESS: f64 = 300.0;
-/// How often a healthy site refuses or is slow for an agent.
-const OTHER_BASELINE: f64 = 0.02;
+/// A set that scores so many nats less than another has no share in the posterior.
+const NEGLIGIBLE: f64 = 45.0;
+/// What is summed in another order may differ by so many nats.
+const ROUNDING: f64 = 1e-6;
+/// Lead over nothing at all, in nats: more than any real lead.
+const MOST_LEAD: f64 = 1e6;
 
 /// Asks one question of the observations.
-pub(crate) fn scan(observations: &Observations, channel: Channel, columns: &OnceCell<Columns>) -> Scan {
-    let usable = &observations.usable;
-    let probes = probes(usable, channel);
-    let columns =
-        || columns.get_or_init(|| Columns::of(&usable.iter().map(|o| &o.place).collect::<Vec<_>>()));
-    let mut candidates = candidates(&probes, columns);
+pub(crate) fn scan(
+    observations: &Observations<'_>,
+    channel: Channel,
+    columns: &Columns,
+    weights: &OnceCell<Weights>,
+) -> Scan {
+    let probes = Probes::of(&observations.usable, columns, channel);
     let looks = Looks::of(&probes);
-    for candidate in &mut candidates {
-        candidate.gain += looks.likeness(candidate, &Members::none(probes.len()));
+    match quiet(&probes, &looks, weights) {
+        Some(quiet) => nothing_found(&probes, &quiet),
+        None => search(&probes, looks),
     }
+}
+
+/// Whether it can be told without a search that there is nothing to be found.
+fn quiet(probes: &Probes<'_>, looks: &Looks, weights: &OnceCell<Weights>) -> Option<Quiet> {
+    if probes.failing.is_empty() || probes.yes_or_no.is_none() {
+        return None;
+    }
+    Quiet::of(probes, looks, weights.get_or_init(|| Weights::of(probes.columns)), LEAST_GAIN - ROUNDING)
+}
+
+fn search(probes: &Probes<'_>, looks: Looks) -> Scan {
+    let candidates = Candidates::of(probes, &looks);
     let mut search = Search {
-        probes: &probes,
+        probes,
         candidates: &candidates,
-        visited: BTreeMap::new(),
-        additions: BTreeMap::new(),
         looks,
+        nobody: members::none(probes.rows()),
+        own_gains: vec![None; candidates.list.len()],
+        nothing_left: Evidence::NONE.gain(0.0),
+        seen: Vec::new(),
+        score: 0.0,
+        visited: Vec::with_capacity(4 * candidates.list.len()),
+        bases: Vec::new(),
+        additions: BTreeMap::new(),
     };
     let set = search.run();
     search.report(&set)
 }
 
-fn probes(usable: &[Observation], channel: Channel) -> Vec<Probe<'_>> {
-    let mut probes: Vec<Probe<'_>> = Vec::with_capacity(usable.len());
-    let (mut agent, mut name) = (0, "");
-    let other = [0.0, 1.0].map(|y| Influence::new(y, OTHER_BASELINE, 1.0));
-    for (row, observation) in usable.iter().enumerate() {
-        let Some(y) = observation.says(channel) else { continue };
-        if observation.result.agent.as_str() != name {
-            name = observation.result.agent.as_str();
-            agent += 1;
-        }
-        let weight = observation.weight;
-        let influence = match channel {
-            Channel::Failing => Influence::new(y, observation.baseline, weight),
-            // These questions are answered by yes or no, and every agent has the same baseline.
-            _ => other[usize::from(y >= 0.5)].times(weight),
-        };
-        let kind = observation.kind().filter(|_| y >= 0.5);
-        probes.push(Probe { place: &observation.place, row, agent, y, weight, kind, influence });
-    }
-    probes
-}
-
-/// What failures look like: one fault breaks everyone in it in the same few ways, two faults in different ones.
-struct Looks {
-    failing: Members,
-    /// Of each probe, which way it fails (0 where it does not), and its weight.
-    ways: Vec<(usize, f64)>,
-    /// Share of all failures that fail each way.
-    shares: Vec<f64>,
-}
-
-impl Looks {
-    fn of(probes: &[Probe<'_>]) -> Self {
-        let mut known = BTreeMap::new();
-        let (mut failing, mut ways) = (Members::none(probes.len()), Vec::with_capacity(probes.len()));
-        let mut counts = vec![0.0];
-        for (index, probe) in probes.iter().enumerate() {
-            let way = probe.kind.map_or(0, |kind| *known.entry(kind).or_insert(counts.len()));
-            if way == counts.len() {
-                counts.push(0.0);
-            }
-            if way > 0 {
-                counts[way] += probe.weight;
-                failing.insert(index);
-            }
-            ways.push((way, probe.weight));
-        }
-        let all: f64 = counts.iter().sum();
-        let known = counts.len() as f64;
-        let shares = counts.into_iter().map(|n| (n + 1.0) / (all + known)).collect();
-        Self { failing, ways, shares }
-    }
-
-    /// How much likelier a scope's failures beyond those covered are when they have a look of their own (a Dirichlet process around
-    /// everybody's) than when they look like everybody's, in nats; nothing when they do.
-    fn likeness(&self, candidate: &Candidate, covered: &Members) -> f64 {
-        let mut seen = vec![0.0; self.shares.len()];
-        let (mut nats, mut before) = (0.0, 0.0);
-        for probe in candidate.members.beyond(covered, &self.failing) {
-            let (way, weight) = self.ways[probe];
-            let share = self.shares[way];
-            nats += weight * ((OWN_LOOK * share + seen[way]) / ((OWN_LOOK + before) * share)).ln();
-            seen[way] += weight;
-            before += weight;
-        }
-        // As likely as not it has one.
-        if nats > 0.0 { (0.5 + 0.5 * nats.min(MOST_LIKENESS).exp()).ln() } else { 0.0 }
+/// The answer to a question to which nothing can be found; the posterior is of the scopes before those of one coverage are merged.
+fn nothing_found(probes: &Probes<'_>, quiet: &Quiet) -> Scan {
+    let total: f64 = members::each(&probes.all).map(|row| probes.columns.weights[row]).sum();
+    let everyone = tally(probes, total, members::each(&probes.all));
+    let nothing = Confidence::new(rounded(1.0 / (1.0 + quiet.others)));
+    Scan {
+        findings: Vec::new(),
+        everyone,
+        covered: Tally::default(),
+        outside: everyone,
+        strength: rounded(Evidence::NONE.strength()),
+        confidence: nothing,
+        nothing,
+        lead: rounded(-quiet.best),
+        second: vec![quiet.name.scope(probes)],
     }
 }
 
 /// Members of a set, in the order in which they were scored.
 type Set = Vec<usize>;
 /// Members of a set in the order of their numbers, empty places last.
-type Key = [usize; MAX_FINDINGS];
+type Key = [u32; MAX_FINDINGS];
+/// An empty place of a set.
+const NOBODY: u32 = u32::MAX;
 
-struct Search<'a> {
-    probes: &'a [Probe<'a>],
-    candidates: &'a [Candidate],
-    /// The best score of every set that was looked at, by its sorted members.
-    visited: BTreeMap<Key, f64>,
-    /// What adds most to a set, by what the set covers, and the score it had then.
-    additions: BTreeMap<Key, (f64, Option<(usize, f64)>)>,
-    looks: Looks,
+/// A set that was looked at.
+#[derive(Clone, Copy)]
+struct Visit {
+    members: Key,
+    score: f64,
+    /// The base and the candidate added to it, when the score is no more than an upper bound, too low to have a share in the posterior.
+    rough: Option<(usize, usize)>,
 }
 
-impl Search<'_> {
+/// A set to which candidates are added.
+struct Base {
+    set: Set,
+    score: f64,
+    covered: Rc<[u64]>,
+}
+
+struct Search<'a> {
+    probes: &'a Probes<'a>,
+    candidates: &'a Candidates,
+    looks: Looks,
+    /// A set without members.
+    nobody: Vec<u64>,
+    /// What each candidate explains alone, with the look of its failures; as far as it was asked for.
+    own_gains: Vec<Option<f64>>,
+    /// What a candidate explains that is covered already, before its price.
+    nothing_left: f64,
+    /// Scratch of [`Looks::likeness`].
+    seen: Vec<f64>,
+    /// The score of the best set so far.
+    score: f64,
+    /// Every set that was looked at; again when it was looked at in another order.
+    visited: Vec<Visit>,
+    /// Sets to which candidates were added, with their scores.
+    bases: Vec<Base>,
+    /// What adds most to a set, by what the set covers, and the score it had then.
+    additions: BTreeMap<Key, (f64, Option<(usize, f64)>)>,
+}
+
+impl<'a> Search<'a> {
     fn run(&mut self) -> Set {
-        self.visited.insert(key(&[], None), 0.0);
+        self.visit(key(&[], None), 0.0);
         // Everybody takes part in the posterior even when too few fail to publish it: it is what "up" must be sure against.
-        self.visit(&[], 0.0, 0, self.candidates[0].gain);
-        let mut set = Set::new();
-        let mut score = 0.0;
-        while set.len() < MAX_FINDINGS {
-            let Some((best, gain)) = self.best_addition(&set, score) else { break };
-            if gain <= LEAST_GAIN {
-                break;
+        let everybody = self.own_gain(0);
+        self.visit(key(&[0], None), everybody);
+        let (set, score) = self.grow(Set::new(), 0.0);
+        match self.best_pair(score) {
+            Some((pair, better)) => self.mend_and_grow(pair, better).0,
+            None => set,
+        }
+    }
+
+    /// Adds to a set what adds most, while it pays.
+    fn grow(&mut self, set: Set, score: f64) -> (Set, f64) {
+        if set.len() == MAX_FINDINGS {
+            return (set, score);
+        }
+        match self.best_addition(&set, score) {
+            Some((best, gain)) if gain > LEAST_GAIN => {
+                self.mend_and_grow([set.as_slice(), &[best]].concat(), score + gain)
             }
-            set.push(best);
-            score += gain;
-            for _ in 0..MAX_REPAIRS {
-                let Some((repaired, better)) = self.repair(&set, score) else { break };
-                (set, score) = (repaired, better);
+            _ => (set, score),
+        }
+    }
+
+    fn mend_and_grow(&mut self, mut set: Set, mut score: f64) -> (Set, f64) {
+        self.score = score;
+        for _ in 0..MAX_REPAIRS {
+            let Some((repaired, better)) = self.repair(&set, score) else { break };
+            (set, score) = (repaired, better);
+            self.score = score;
+        }
+        self.grow(set, score)
+    }
+
+    /// The best two of the best scopes, when they score more than this.
+    fn best_pair(&mut self, score: f64) -> Option<(Set, f64)> {
+        let mut best: Vec<(usize, f64)> = Vec::new();
+        for n in 0..if self.candidates.live { self.candidates.list.len() } else { 0 } {
+            if best.len() < PAIRED && self.candidates.list[n].ceiling > 0.0 && self.own_gain(n) > 0.0 {
+                best.push((n, self.own_gain(n)));
             }
         }
-        set
+        let mut found = (None, score + 1e-9);
+        for (place, first) in best.iter().enumerate() {
+            // Where they overlap they explain less together than one after the other.
+            for second in best[place + 1..].iter().filter(|second| first.1 + second.1 >= score - NEAR) {
+                for ((one, gain), (other, _)) in [(*first, *second), (*second, *first)] {
+                    let base = self.base(&[one], gain);
+                    let Some(more) = self.try_beyond(base, other, found.1) else { continue };
+                    if more > LEAST_GAIN && gain + more > found.1 {
+                        found = (Some(vec![one, other]), gain + more);
+                    }
+                }
+            }
+        }
+        found.0.map(|set| (set, found.1))
     }
 
     /// The candidate that adds most to the set.
@@ -166,15 +216,16 @@ impl Search<'_> {
         if let Some((_, best)) = known.filter(|(known, _)| score <= *known) {
             return *best;
         }
-        let covered = self.coverage(set);
+        let base = self.base(set, score);
         let mut best: Option<(usize, f64)> = None;
-        for (index, candidate) in self.candidates.iter().enumerate() {
-            if !candidate.live || set.contains(&index) {
+        for index in 0..if self.candidates.live { self.candidates.list.len() } else { 0 } {
+            if set.contains(&index) {
                 continue;
             }
-            let gain = self.gain_beyond(candidate, &covered);
-            self.visit(set, score, index, gain);
-            if best.is_none_or(|(_, most)| gain > most) {
+            let most = best.map_or(self.score, |(_, gain)| self.score.max(score + gain));
+            if let Some(gain) = self.try_beyond(base, index, most)
+                && best.is_none_or(|(_, most)| gain > most)
+            {
                 best = Some((index, gain));
             }
         }
@@ -190,8 +241,7 @@ impl Search<'_> {
             rest.remove(place);
             let rest_score = self.score(&rest);
             if !rest.is_empty() {
-                let known = self.visited.entry(key(&rest, None)).or_insert(rest_score);
-                *known = known.max(rest_score);
+                self.visit(key(&rest, None), rest_score);
             }
             let swap = self.best_addition(&rest, rest_score);
             let (better, better_score) = match swap {
@@ -208,171 +258,241 @@ impl Search<'_> {
         best
     }
 
-    fn visit(&mut self, set: &[usize], score: f64, added: usize, gain: f64) {
-        let known = self.visited.entry(key(set, Some(added))).or_insert(f64::NEG_INFINITY);
-        *known = known.max(score + gain);
-    }
-
-    fn score(&self, set: &[usize]) -> f64 {
-        let gain = |n: usize| self.gain_beyond(&self.candidates[set[n]], &self.coverage(&set[..n]));
-        (0..set.len()).map(gain).sum()
-    }
-
-    fn coverage(&self, set: &[usize]) -> Members {
-        Members::union(self.probes.len(), set.iter().map(|index| &self.candidates[*index].members))
-    }
-
-    fn gain_beyond(&self, candidate: &Candidate, covered: &Members) -> f64 {
-        if candidate.members.shared(covered) == 0 {
-            return candidate.gain;
+    /// The number of a set to which candidates are added; the last one is found again.
+    fn base(&mut self, set: &[usize], score: f64) -> usize {
+        if self.bases.last().is_none_or(|base| base.set != set || base.score < score || base.score > score) {
+            self.bases.push(Base { set: set.to_vec(), score, covered: self.coverage(set) });
         }
-        self.evidence_beyond(candidate, covered).gain(candidate.cost)
-            + self.looks.likeness(candidate, covered)
+        self.bases.len() - 1
     }
 
-    /// The evidence of a candidate's results that are not covered yet.
-    fn evidence_beyond(&self, candidate: &Candidate, covered: &Members) -> Evidence {
-        let shared = candidate.members.shared(covered) as usize;
-        if 2 * shared <= candidate.probes.len() {
-            let mut evidence = candidate.evidence;
-            for probe in candidate.members.beside(covered, true) {
-                evidence.subtract(&self.probes[probe].influence);
-            }
-            return evidence;
+    /// What a candidate adds to a base; `None` when that set scores far less than `most`, so that nothing depends on it.
+    fn try_beyond(&mut self, base: usize, index: usize, most: f64) -> Option<f64> {
+        let Base { set, score, covered } = &self.bases[base];
+        let (members, score) = (key(set, Some(index)), *score);
+        let ceiling = score + self.candidates.list[index].ceiling + ROUNDING;
+        if ceiling < most - NEGLIGIBLE {
+            self.visited.push(Visit { members, score: ceiling, rough: Some((base, index)) });
+            return None;
         }
-        let mut evidence = Evidence::default();
-        for probe in candidate.members.beside(covered, false) {
-            evidence.add(&self.probes[probe].influence);
+        let covered = Rc::clone(covered);
+        let gain = self.gain_beyond(index, &covered);
+        self.visit(members, score + gain);
+        Some(gain)
+    }
+
+    fn visit(&mut self, members: Key, score: f64) {
+        self.visited.push(Visit { members, score, rough: None });
+    }
+
+    fn score(&mut self, set: &[usize]) -> f64 {
+        (0..set.len()).map(|n| self.gain_beyond(set[n], &self.coverage(&set[..n]))).sum()
+    }
+
+    fn coverage(&self, set: &[usize]) -> Rc<[u64]> {
+        let mut covered = members::none(self.probes.rows());
+        for index in set {
+            members::unite(&mut covered, self.members(*index));
+        }
+        covered.into()
+    }
+
+    fn members(&self, candidate: usize) -> &'a [u64] {
+        self.candidates.sets.of(candidate)
+    }
+
+    fn own_gain(&mut self, index: usize) -> f64 {
+        if let Some(known) = self.own_gains[index] {
+            return known;
+        }
+        let weights = &self.probes.columns.weights;
+        let likeness = self.looks.likeness(self.members(index), &self.nobody, &mut self.seen, weights);
+        *self.own_gains[index].insert(self.candidates.list[index].gain + likeness)
+    }
+
+    fn gain_beyond(&mut self, index: usize, covered: &[u64]) -> f64 {
+        let (candidate, members) = (&self.candidates.list[index], self.members(index));
+        let shared = members::shared(members, covered);
+        if shared == 0 {
+            return self.own_gain(index);
+        }
+        if shared == candidate.size() {
+            return self.nothing_left - candidate.cost;
+        }
+        self.evidence_beyond(index, covered, shared).gain(candidate.cost)
+            + self.looks.likeness(members, covered, &mut self.seen, &self.probes.columns.weights)
+    }
+
+    /// The evidence of a candidate's results that are not covered yet, of which so many are.
+    fn evidence_beyond(&self, index: usize, covered: &[u64], shared: u32) -> Evidence {
+        let (candidate, members) = (&self.candidates.list[index], self.members(index));
+        if 2 * shared > candidate.size() {
+            return self.probes.evidence(members::without(members, covered));
+        }
+        let mut evidence = candidate.evidence;
+        for probe in members::both(members, covered) {
+            evidence.subtract(&self.probes.influences[probe]);
         }
         evidence
     }
 
-    fn report(&self, set: &[usize]) -> Scan {
+    fn report(&mut self, set: &[usize]) -> Scan {
         let answer = self.coverage(set);
-        let score = self.visited.get(&key(set, None)).copied().unwrap_or(0.0);
-        let (mut total, mut same, mut next) = (0.0, 0.0, f64::NEG_INFINITY);
-        for (other, other_score) in &self.visited {
-            let weight = ((other_score - score) / TEMPERATURE).exp();
-            total += weight;
-            let members: Vec<&Members> = other
-                .iter()
-                .filter(|index| **index != NOBODY)
-                .map(|index| &self.candidates[*index].members)
-                .collect();
-            if Members::jaccard_of_union(&members, &answer) >= SAME_ANSWER {
-                same += weight;
-            } else {
-                next = next.max(*other_score);
-            }
-        }
-        let nothing = (-score / TEMPERATURE).exp() / total;
-        let (inside, outside): (Vec<usize>, Vec<usize>) =
-            (0..self.probes.len()).partition(|probe| answer.contains(*probe));
-        let everyone: Vec<usize> = (0..self.probes.len()).collect();
+        let score = self.best_score(set);
+        let Posterior { same, nothing, next, second } = self.posterior(score, &answer);
+        let all = &self.probes.all;
+        let total: f64 = members::each(all).map(|row| self.probes.columns.weights[row]).sum();
         Scan {
-            findings: (0..set.len()).map(|n| self.finding(set, n)).collect(),
-            everyone: self.tally(&everyone),
-            covered: self.tally(&inside),
-            outside: self.tally(&outside),
-            strength: rounded(self.evidence_of(&inside).strength()),
-            confidence: Confidence::new(rounded(same / total)),
+            findings: (0..set.len()).map(|n| self.finding(set, n, total)).collect(),
+            everyone: tally(self.probes, total, members::each(all)),
+            covered: tally(self.probes, total, members::each(&answer)),
+            outside: tally(self.probes, total, members::without(all, &answer)),
+            strength: rounded(self.probes.evidence(members::each(&answer)).strength()),
+            confidence: Confidence::new(rounded(same)),
             nothing: Confidence::new(rounded(nothing)),
             lead: if next.is_finite() { rounded(score - next) } else { MOST_LEAD },
+            second: members_of(second).map(|n| self.candidates.list[n].name.scope(self.probes)).collect(),
         }
     }
 
-    fn finding(&self, set: &[usize], n: usize) -> Finding {
-        let candidate = &self.candidates[set[n]];
-        let evidence = self.evidence_beyond(candidate, &self.coverage(&set[..n]));
-        let (scope, tally) = self.narrowed(candidate);
-        Finding {
-            scope,
-            same_coverage: candidate.aliases.clone(),
-            gain: rounded(evidence.gain(candidate.cost)),
-            strength: rounded(evidence.strength()),
-            tally,
+    /// The best score of a set that was looked at.
+    fn best_score(&self, set: &[usize]) -> f64 {
+        let members = key(set, None);
+        let scores = self.visited.iter().filter(|visit| visit.members == members && visit.rough.is_none());
+        scores.map(|visit| visit.score).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    fn posterior(&mut self, score: f64, answer: &[u64]) -> Posterior {
+        let answer = (answer, answer.iter().map(|word| word.count_ones()).sum());
+        let visited = std::mem::take(&mut self.visited);
+        let has_share = |visit: &Visit| visit.rough.is_none() && visit.score >= score - NEGLIGIBLE;
+        let mut near: Vec<Visit> = visited.iter().filter(|visit| has_share(visit)).copied().collect();
+        near.sort_unstable_by(|a, b| a.members.cmp(&b.members).then(b.score.total_cmp(&a.score)));
+        near.dedup_by_key(|visit| visit.members);
+        let (mut total, mut same) = (0.0, 0.0);
+        let (mut next, mut second) = (f64::NEG_INFINITY, key(&[], None));
+        for visit in &near {
+            let weight = ((visit.score - score) / TEMPERATURE).exp();
+            total += weight;
+            if self.is_same(visit.members, answer) {
+                same += weight;
+            } else if visit.score > next {
+                (next, second) = (visit.score, visit.members);
+            }
         }
-    }
-
-    /// A scope that names no network but fails in one network only is said of that network only.
-    fn narrowed(&self, candidate: &Candidate) -> (Scope, Tally) {
-        let tally = self.tally(&candidate.probes);
-        let failing = candidate.probes.iter().filter(|probe| self.probes[**probe].y >= 0.5);
-        let asns: BTreeSet<Option<Asn>> = failing.map(|probe| self.probes[*probe].place.asn).collect();
-        let mut scope = candidate.scope.clone();
-        let (Some(asn), 1, None, false) = (asns.first().copied().flatten(), asns.len(), scope.asn, scope.all)
-        else {
-            return (scope, tally);
-        };
-        scope.asn = Some(asn);
-        let of_network = |probe: &usize| self.probes[*probe].place.asn == Some(asn);
-        let probes: Vec<usize> = candidate.probes.iter().copied().filter(of_network).collect();
-        (scope, self.tally(&probes))
-    }
-
-    fn evidence_of(&self, probes: &[usize]) -> Evidence {
-        let mut evidence = Evidence::default();
-        for probe in probes {
-            evidence.add(&self.probes[*probe].influence);
-        }
-        evidence
-    }
-
-    /// Of probes in their order, in which those of one agent stand together.
-    fn tally(&self, probes: &[usize]) -> Tally {
-        let (mut asns, mut regions, mut networks) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let (mut weight, mut tally) = (0.0, Tally::default());
-        for of_agent in probes.chunk_by(|a, b| self.probes[*a].agent == self.probes[*b].agent) {
-            let (mut yes, mut fails) = (0.0, false);
-            for probe in of_agent.iter().map(|probe| &self.probes[*probe]) {
-                yes += probe.y;
-                weight += probe.weight;
-                if probe.y >= 0.5 {
-                    fails = true;
-                    asns.extend(probe.place.asn);
-                    networks.insert(network(probe.place));
-                    regions.extend(probe.place.region.as_ref());
+        for visit in visited.iter().filter(|visit| !has_share(visit)) {
+            if visit.score > next && !self.is_same(visit.members, answer) {
+                let exact = self.exact_score(visit);
+                if exact > next {
+                    (next, second) = (exact, visit.members);
                 }
             }
-            tally.agents += 1;
-            tally.failing += u32::from(fails);
-            tally.mostly_failing += u32::from(yes >= 0.5 * of_agent.len() as f64);
         }
-        let total: f64 = self.probes.iter().map(|probe| probe.weight).sum();
-        Tally {
-            failing_networks: count(networks.len()),
-            failing_asns: count(asns.len()),
-            failing_regions: count(regions.len()),
-            share: if total > 0.0 { rounded(weight / total) } else { 0.0 },
-            ..tally
+        let nothing = (-score / TEMPERATURE).exp();
+        Posterior { same: same / total, nothing: nothing / total, next, second }
+    }
+
+    fn exact_score(&mut self, visit: &Visit) -> f64 {
+        let Some((base, added)) = visit.rough else { return visit.score };
+        let Base { score, covered, .. } = &self.bases[base];
+        let (score, covered) = (*score, Rc::clone(covered));
+        score + self.gain_beyond(added, &covered)
+    }
+
+    /// Whether a set that was looked at is the same answer.
+    fn is_same(&self, other: Key, (answer, answers): (&[u64], u32)) -> bool {
+        let sizes = || members_of(other).map(|n| self.candidates.list[n].size());
+        let (largest, all) = (sizes().max().unwrap_or(0), sizes().sum::<u32>());
+        if f64::from(all) < SAME_ANSWER * f64::from(answers)
+            || SAME_ANSWER * f64::from(largest) > f64::from(answers)
+        {
+            return false;
         }
+        let covers = |place: usize| members_of(other).fold(0, |all, n| all | self.members(n)[place]);
+        if answer.iter().enumerate().all(|(place, theirs)| covers(place) == *theirs) {
+            return true;
+        }
+        let (mut both, mut either) = (0, 0);
+        for (place, theirs) in answer.iter().enumerate() {
+            both += (covers(place) & theirs).count_ones();
+            either += (covers(place) | theirs).count_ones();
+        }
+        f64::from(both) / f64::from(either) >= SAME_ANSWER
+    }
+
+    fn finding(&self, set: &[usize], n: usize, total: f64) -> Finding {
+        let candidate = &self.candidates.list[set[n]];
+        let covered = self.coverage(&set[..n]);
+        let shared = members::shared(self.members(set[n]), &covered);
+        let evidence = self.evidence_beyond(set[n], &covered, shared);
+        let (scope, inside) = self.narrowed(set[n], total);
+        Finding {
+            scope,
+            same_coverage: self.candidates.other_names(candidate, self.probes),
+            gain: rounded(evidence.gain(candidate.cost)),
+            strength: rounded(evidence.strength()),
+            tally: inside,
+            beyond: tally(self.probes, total, members::without(self.members(set[n]), &covered)),
+        }
+    }
+
+    /// A scope that names no network is said of its worst network only, where beyond that nobody bears witness: one network may be
+    /// ill, or lie, as a whole, and some of its agents stand elsewhere than they say.
+    fn narrowed(&self, index: usize, total: f64) -> (Scope, Tally) {
+        let members = self.members(index);
+        let mut scope = self.candidates.list[index].name.scope(self.probes);
+        let asns = &self.probes.columns.column(Attribute::Asn).ids;
+        let worst = if scope.all || scope.asn.is_some() { None } else { self.worst_network(members) };
+        let alone = |worst: &u32| {
+            let part =
+                |inside: bool| members::each(members).filter(move |row| (asns[*row] == *worst) == inside);
+            let whole = self.probes.evidence(part(true)).strength() >= WHOLE;
+            self.probes.evidence(part(false)).gain(0.0) < if whole { BEYOND_WHOLE } else { 0.0 }
+        };
+        let Some(worst) = worst.filter(alone) else {
+            return (scope, tally(self.probes, total, members::each(members)));
+        };
+        let of_network = || members::each(members).filter(|row| asns[*row] == worst);
+        scope.asn = of_network().next().and_then(|row| self.probes.place(row).asn);
+        (scope, tally(self.probes, total, of_network()))
+    }
+
+    /// The network in which most of these fail, if it is known.
+    fn worst_network(&self, members: &[u64]) -> Option<u32> {
+        let asns = &self.probes.columns.column(Attribute::Asn).ids;
+        let mut failing = BTreeMap::new();
+        for row in members::each(members).filter(|row| self.probes.says[*row] >= 0.5) {
+            *failing.entry(asns[row]).or_insert(0.0) += self.probes.columns.weights[row];
+        }
+        let worst = failing.into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        worst.map(|(asn, _)| asn).filter(|asn| *asn != 0)
     }
 }
 
-/// What makes two agents stand in different networks: the ASN, or the region where no ASN is known.
-pub(crate) fn network(place: &Scope) -> (Option<Asn>, Option<&Region>) {
-    match place.asn {
-        Some(asn) => (Some(asn), None),
-        None => (None, place.region.as_ref()),
-    }
+/// How sure a set is among all that were looked at.
+struct Posterior {
+    /// Share of those that are the same answer.
+    same: f64,
+    /// Share of nothing at all.
+    nothing: f64,
+    /// The best score of another answer.
+    next: f64,
+    /// That answer.
+    second: Key,
 }
 
-/// Lead over nothing at all, in nats: more than any real lead.
-const MOST_LEAD: f64 = 1e6;
-
-/// An empty place of a set.
-const NOBODY: usize = usize::MAX;
+fn members_of(key: Key) -> impl Iterator<Item = usize> {
+    key.into_iter().take_while(|index| *index != NOBODY).map(|index| index as usize)
+}
 
 fn key(set: &[usize], added: Option<usize>) -> Key {
     let mut key = [NOBODY; MAX_FINDINGS];
     for (place, member) in key.iter_mut().zip(set.iter().copied().chain(added)) {
-        *place = member;
+        *place = count(member);
     }
     key.sort_unstable();
     key
 }
 
-/// Four decimals: what is shown does not depend on the last bits of a platform's logarithm.
-fn rounded(x: f64) -> f64 {
-    (x * 1e4).round() / 1e4
-}
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,5 @@
 //! The words: headlines for visitors, lines for operators. Says what people see, then where; never names a culprit.
 
-use std::collections::BTreeMap;
-
 use parallax_model::{
     Asn, ConnectFailure, DnsFailure, FailureKind, Host, HttpFailure, NetworkKind, Scope, TlsFailure, Verdict,
 };
@@ -19,17 +17,13 @@ const SAYS_IS: f64 = 0.9;
 /// The names that sentences use.
 pub(crate) struct Names<'a> {
     host: Option<&'a Host>,
-    isps: BTreeMap<Asn, &'a str>,
+    /// Results that say how networks are called.
+    usable: &'a [Observation<'a>],
 }
 
 impl<'a> Names<'a> {
-    pub(crate) fn new(host: Option<&'a Host>, observations: &'a Observations) -> Self {
-        let isp = |o: &'a Observation| Some((o.place.asn?, o.isp.as_ref()?.as_str()));
-        let mut isps = BTreeMap::new();
-        for (asn, name) in observations.usable.iter().filter_map(isp) {
-            isps.entry(asn).or_insert(name);
-        }
-        Self { host, isps }
+    pub(crate) fn new(host: Option<&'a Host>, observations: &'a Observations<'_>) -> Self {
+        Self { host, usable: &observations.usable }
     }
 
     /// The site, when it is named.
@@ -54,7 +48,8 @@ impl<'a> Names<'a> {
 
     /// The customers' name for a network.
     pub(crate) fn isp(&self, asn: Asn) -> String {
-        self.isps.get(&asn).map_or_else(|| asn.to_string(), |name| (*name).to_owned())
+        let named = self.usable.iter().filter(|o| o.place.asn == Some(asn)).find_map(|o| o.isp);
+        named.map_or_else(|| asn.to_string(), |name| name.as_str().to_owned())
     }
 
     /// What the verdict says to a visitor.
@@ -138,11 +133,11 @@ fn flaky(host: &str) -> String {
 
 /// The headline of a site that comes and goes.
 pub(crate) fn comes_and_goes(site: &Host) -> String {
-    Names { host: Some(site), isps: BTreeMap::new() }.headline(flaky)
+    Names { host: Some(site), usable: &[] }.headline(flaky)
 }
 
 /// The HTTP status that a visitor would see.
-pub(crate) fn shown_status(observation: &Observation) -> Option<u16> {
+pub(crate) fn shown_status(observation: &Observation<'_>) -> Option<u16> {
     match observation.kind() {
         Some(FailureKind::Http(HttpFailure::Status(code))) => Some(code.get()),
         _ => observation.result.status.map(parallax_model::StatusCode::get),

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use parallax_model::{Asn, BeaconState, FailureKind, HttpFailure, Scope, Verdict, VisitorVerdict};
 
-use crate::candidate::{network_cost, part};
+use crate::candidate::network_cost;
 use crate::evidence::{Evidence, Influence};
 use crate::observe::{Channel, Observation, Observations};
+use crate::place::{Place, part};
 use crate::reports::network_nats;
 use crate::rules::{Ruling, plural};
 use crate::world::{BrowserState, WorldVisitor};
@@ -38,8 +39,8 @@ pub(crate) struct Told {
 }
 
 /// Whether a place has every value of the scope.
-pub(crate) fn covers(scope: &Scope, place: &Scope) -> bool {
-    scope.all || part(place, &scope.attributes()) == *scope
+pub fn covers(scope: &Scope, place: &Scope) -> bool {
+    Place::of(place).is_in(scope)
 }
 
 /// Rules, in this order:
@@ -50,7 +51,7 @@ pub(crate) fn covers(scope: &Scope, place: &Scope) -> bool {
 ///    browser; just-you when enough others of their network work;
 /// 3. everything works, or fails elsewhere only: not-affected;
 /// 4. else unknown.
-pub(crate) fn tell(ruling: &Ruling<'_>, observations: &Observations, visitor: &WorldVisitor) -> Told {
+pub(crate) fn tell(ruling: &Ruling<'_>, observations: &Observations<'_>, visitor: &WorldVisitor) -> Told {
     let told = |verdict| Told { verdict, missing: None };
     let browser_fails = matches!(visitor.browser, Some(BrowserState::Error | BrowserState::Timeout));
     let line_works = visitor.beacon == Some(BeaconState::Ok);
@@ -84,7 +85,7 @@ pub(crate) fn tell(ruling: &Ruling<'_>, observations: &Observations, visitor: &W
 /// Whether the visitor is in a published scope; `None` when that cannot be told.
 fn in_scopes(
     ruling: &Ruling<'_>,
-    observations: &Observations,
+    observations: &Observations<'_>,
     visitor: &WorldVisitor,
     browser_fails: bool,
 ) -> Option<bool> {
@@ -92,20 +93,20 @@ fn in_scopes(
     let mut untold = false;
     for scope in &ruling.scopes {
         let set = scope.attributes();
-        let known = |scope_part: &Scope| part(&place, &scope_part.attributes()) != Scope::default();
+        let known = |scope_part: &Scope| place.part(&scope_part.attributes()) != Scope::default();
         let parts: Vec<Scope> = set.iter().map(|attribute| part(scope, &[*attribute])).collect();
-        if parts.iter().all(|p| covers(p, &place)) {
+        if parts.iter().all(|p| place.is_in(p)) {
             return Some(true);
         }
-        let outside = parts.iter().any(|p| known(p) && !covers(p, &place));
+        let outside = parts.iter().any(|p| known(p) && !place.is_in(p));
         untold |= !outside;
     }
     // Another name of the same coverage may tell what the shown one cannot: the country for the PoP.
     if let [_] = ruling.scopes.as_slice() {
         for alias in
-            ruling.same_coverage.iter().filter(|alias| part(&place, &alias.attributes()) != Scope::default())
+            ruling.same_coverage.iter().filter(|alias| place.part(&alias.attributes()) != Scope::default())
         {
-            if covers(alias, &place) {
+            if place.is_in(alias) {
                 return Some(true);
             }
             untold = false;
@@ -120,26 +121,27 @@ fn in_scopes(
 }
 
 /// What is known of the visitor's place; the region follows from the country when all agents there are in one region.
-fn place_of(visitor: &WorldVisitor, observations: &Observations) -> Scope {
-    let near = |o: &&Observation| visitor.country.is_some() && o.place.country == visitor.country;
+fn place_of<'a>(visitor: &'a WorldVisitor, observations: &Observations<'a>) -> Place<'a> {
+    let near =
+        |o: &&Observation<'_>| visitor.country.is_some() && o.place.country == visitor.country.as_ref();
     let regions: BTreeSet<_> =
-        observations.usable.iter().filter(near).filter_map(|o| o.place.region.clone()).collect();
+        observations.usable.iter().filter(near).filter_map(|o| o.place.region).collect();
     let region = if regions.len() == 1 { regions.into_iter().next() } else { None };
-    Scope {
+    Place {
         asn: visitor.asn.filter(|asn| asn.0 != 0),
-        country: visitor.country.clone(),
+        country: visitor.country.as_ref(),
         family: visitor.family,
         region,
-        ..Scope::default()
+        ..Place::default()
     }
 }
 
 /// A browser that got an answer contradicts a scope in which nothing answers. It cannot contradict a 502: its fetch is opaque.
-fn contradicts(ruling: &Ruling<'_>, observations: &Observations, visitor: &WorldVisitor) -> bool {
+fn contradicts(ruling: &Ruling<'_>, observations: &Observations<'_>, visitor: &WorldVisitor) -> bool {
     if visitor.browser != Some(BrowserState::Ok) || ruling.channel != Channel::Failing {
         return false;
     }
-    let inside = |o: &&Observation| ruling.scopes.iter().any(|scope| covers(scope, &o.place));
+    let inside = |o: &&Observation<'_>| ruling.scopes.iter().any(|scope| o.place.is_in(scope));
     let kinds = observations.usable.iter().filter(inside).filter_map(Observation::kind);
     let (mut answered, mut all) = (0_u32, 0_u32);
     for kind in kinds {
@@ -150,16 +152,17 @@ fn contradicts(ruling: &Ruling<'_>, observations: &Observations, visitor: &World
 }
 
 /// The visitor's browser fails, our beacon works there, and no published scope has them.
-fn only_them(observations: &Observations, visitor: &WorldVisitor) -> Told {
-    let of_network = |o: &&Observation| visitor.asn.is_some() && o.place.asn == visitor.asn;
-    let of_country = |o: &&Observation| visitor.country.is_some() && o.place.country == visitor.country;
-    let says = |o: &&Observation| o.says(Channel::Failing).is_some();
-    let (own, others): (Vec<&Observation>, Vec<&Observation>) =
+fn only_them(observations: &Observations<'_>, visitor: &WorldVisitor) -> Told {
+    let of_network = |o: &&Observation<'_>| visitor.asn.is_some() && o.place.asn == visitor.asn;
+    let of_country =
+        |o: &&Observation<'_>| visitor.country.is_some() && o.place.country == visitor.country.as_ref();
+    let says = |o: &&Observation<'_>| o.says(Channel::Failing).is_some();
+    let (own, others): (Vec<&Observation<'_>>, Vec<&Observation<'_>>) =
         observations.usable.iter().filter(says).partition(of_network);
     if let Some(asn) = visitor.asn.filter(|_| isp_gain(observations, visitor, &own) >= ISP_GAIN) {
         return your_isp(asn, &others);
     }
-    let country: Vec<&Observation> = observations.usable.iter().filter(says).filter(of_country).collect();
+    let country: Vec<&Observation<'_>> = observations.usable.iter().filter(says).filter(of_country).collect();
     let covered = agents(&own) >= OWN_NETWORK_AGENTS;
     let (peers, enough) = if covered {
         (own, true)
@@ -182,7 +185,7 @@ fn only_them(observations: &Observations, visitor: &WorldVisitor) -> Told {
 }
 
 /// The provider's failure is its own only when others work.
-fn your_isp(asn: Asn, others: &[&Observation]) -> Told {
+fn your_isp(asn: Asn, others: &[&Observation<'_>]) -> Told {
     let elsewhere = evidence_of(others);
     if others.is_empty() || elsewhere.strength() < ELSEWHERE_STRENGTH {
         return Told { verdict: VisitorVerdict::YourIsp, missing: None };
@@ -192,17 +195,17 @@ fn your_isp(asn: Asn, others: &[&Observation]) -> Told {
 }
 
 /// How much a fault of the visitor's network would explain: its agents, the visitor at half weight, and its reports.
-fn isp_gain(observations: &Observations, visitor: &WorldVisitor, own: &[&Observation]) -> f64 {
+fn isp_gain(observations: &Observations<'_>, visitor: &WorldVisitor, own: &[&Observation<'_>]) -> f64 {
     let mut evidence = evidence_of(own);
     evidence.add(&Influence::new(1.0, VISITOR_BASELINE, VISITOR_WEIGHT));
     let networks: BTreeSet<Option<Asn>> = observations.usable.iter().map(|o| o.place.asn).collect();
-    let reported = observations.reports.as_ref().zip(visitor.asn).map_or(0.0, |(reports, asn)| {
+    let reported = observations.reports.zip(visitor.asn).map_or(0.0, |(reports, asn)| {
         network_nats(reports.by_asn.get(&asn).copied().unwrap_or(0), reports.expected)
     });
     evidence.gain(network_cost(networks.len())) + reported
 }
 
-fn evidence_of(observations: &[&Observation]) -> Evidence {
+fn evidence_of(observations: &[&Observation<'_>]) -> Evidence {
     let mut evidence = Evidence::default();
     for observation in observations {
         if let Some(y) = observation.says(Channel::Failing) {
@@ -212,12 +215,12 @@ fn evidence_of(observations: &[&Observation]) -> Evidence {
     evidence
 }
 
-fn agents(observations: &[&Observation]) -> usize {
+fn agents(observations: &[&Observation<'_>]) -> usize {
     observations.iter().map(|o| o.result.agent.as_str()).collect::<BTreeSet<_>>().len()
 }
 
 /// `P(share of the network's customers that fail < .3 | results) ≥ .95`.
-fn mostly_works(peers: &[&Observation]) -> bool {
+fn mostly_works(peers: &[&Observation<'_>]) -> bool {
     let failing: f64 = peers.iter().filter_map(|o| o.says(Channel::Failing)).sum();
     let working = peers.len() as f64 - failing;
     beta_below(JUST_YOU_STRENGTH, ISP_PRIOR.0 + failing, ISP_PRIOR.1 + working) >= JUST_YOU_SURE

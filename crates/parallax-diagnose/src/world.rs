@@ -151,6 +151,12 @@ pub struct WorldResult {
     /// Whether the host's other usual port (80 or 443) took a TCP connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_port_open: Option<bool>,
+    /// Whether HTTP/2 or HTTP/1.1 answered where HTTP/3 did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_h3_ok: Option<bool>,
+    /// Serial of the zone's SOA record, as one of its own servers says it (RFC 1035, 3.3.13).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soa_serial: Option<u32>,
     /// What the explainer calls the answer, e.g. `maintenance`, `default-vhost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
@@ -184,6 +190,8 @@ impl WorldResult {
             other_address_ok: None,
             other_family_ok: None,
             other_port_open: None,
+            without_h3_ok: None,
+            soa_serial: None,
             kind: None,
         }
     }

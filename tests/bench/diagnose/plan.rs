@@ -31,6 +31,7 @@ enum Seeds {
 
 /// How well the diagnosis finds out who is affected and why, beside other methods, on simulated worlds.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct Plan {
     /// Worlds of each size, and signatures.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(14..=100_000))]
@@ -44,6 +45,9 @@ pub(crate) struct Plan {
     /// Draw parameters from wider ranges: weaker faults, more dirt.
     #[arg(long)]
     wide: bool,
+    /// Worlds of the plainer mix that the method's reference numbers were measured on.
+    #[arg(long, conflicts_with = "wide")]
+    reference: bool,
     /// Take from failing results the way of the agent's last good one, which an aggregator with a day's memory tells.
     #[arg(long)]
     forget: bool,
@@ -87,7 +91,11 @@ impl Plan {
 
     /// What worlds are like.
     pub(crate) fn params(&self) -> Params {
-        let params = if self.wide { Params::wide() } else { Params::default() };
+        let params = match (self.wide, self.reference) {
+            (true, _) => Params::wide(),
+            (_, true) => Params::reference(),
+            _ => Params::default(),
+        };
         Params { remembers: if self.forget { 0.0 } else { params.remembers }, ..params }
     }
 

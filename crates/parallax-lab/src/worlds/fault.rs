@@ -16,7 +16,7 @@ pub const OLD_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 const TRIES: usize = 60;
 /// A scope of more than this share of the agents is everybody by another name.
 const MOST_SHARE: f64 = 0.6;
-/// A pair leaves at least so many agents of each of its halves outside: else it is that half by another name.
+/// Names that differ by fewer agents than this say the same.
 const LEFT_OUT: usize = 2;
 /// A site is down when this share of probes fails twice.
 const DOWN_TWICE: f64 = 0.65;
@@ -93,12 +93,23 @@ pub const MIX: [&[Kind]; 7] = [
     ],
 ];
 
+/// Parts of the mix that the reference numbers were measured on.
+const PLAIN_PARTS: usize = 6;
+
 impl Kind {
     /// The kind of the `index`-th world of a batch: the parts take turns, and within a part the kinds do.
     pub fn turn(index: u32) -> Self {
         let index = index as usize;
         let part = MIX[index % MIX.len()];
         part[index / MIX.len() % part.len()]
+    }
+
+    /// The same for worlds of [`Params::reference`].
+    pub fn plain_turn(index: u32) -> Self {
+        let index = index as usize;
+        let part = MIX[index % PLAIN_PARTS];
+        let kinds = part.iter().copied().filter(|kind| *kind != Self::AnyPair);
+        kinds.clone().nth(index / PLAIN_PARTS % kinds.count()).unwrap_or(Self::Healthy)
     }
 
     /// What should be said of such a world when it can be seen.
@@ -264,7 +275,7 @@ impl Faults<'_> {
                 Kind::Resolver => scope.resolver.as_deref() != Some("isp"),
                 _ => true,
             };
-            if meant && self.is_a_group(&scope, &attributes) {
+            if meant && self.is_a_group(&scope) {
                 return Some(scope);
             }
         }
@@ -301,22 +312,28 @@ impl Faults<'_> {
     }
 
     /// Large enough to be seen, small enough to be a part, and no other scope by another name.
-    fn is_a_group(&self, scope: &Scope, attributes: &[Attribute]) -> bool {
+    fn is_a_group(&self, scope: &Scope) -> bool {
         let agents = &self.panel.agents;
-        let size = |scope: &Scope| agents.iter().filter(|a| contains(scope, &a.place)).count();
-        let members = size(scope);
-        // The only address of a family is that family.
-        let family = Scope { family: scope.address.map(Family::of), ..Scope::default() };
-        if attributes == [Attribute::Address]
-            && size(&family) < members + LEFT_OUT
-            && scope.address != Some(OLD_ADDRESS)
-        {
-            return false;
-        }
-        let half = |attribute: &Attribute| part(scope, &[*attribute]);
-        let distinct = attributes.len() == 1
-            || attributes.iter().filter_map(half).all(|half| size(&half) >= members + LEFT_OUT);
-        members >= self.params.least_agents && members as f64 <= MOST_SHARE * agents.len() as f64 && distinct
+        let members = agents.iter().filter(|a| contains(scope, &a.place)).count();
+        members >= self.params.least_agents
+            && members as f64 <= MOST_SHARE * agents.len() as f64
+            && self.has_one_name(scope, None)
+    }
+
+    /// Whether no other name, as short or shorter, says the same: of a group that has two names nobody could tell which one broke.
+    /// Beside another fault, what that one covers tells nothing.
+    fn has_one_name(&self, scope: &Scope, beside: Option<&Scope>) -> bool {
+        let covered = |place: &Scope| beside.is_some_and(|other| contains(other, place));
+        let open: Vec<&Scope> = self.panel.agents.iter().map(|a| &a.place).filter(|p| !covered(p)).collect();
+        let members: Vec<&Scope> = open.iter().copied().filter(|place| contains(scope, place)).collect();
+        let words = scope.attributes().len();
+        // A name that leaves out fewer members than this has one of the first of them.
+        let some = members.iter().take(LEFT_OUT);
+        let mut names = some.flat_map(|place| names(words).filter_map(|attributes| part(place, &attributes)));
+        names.all(|name| {
+            let differs = |place: &&&Scope| contains(&name, place) != contains(scope, place);
+            name == *scope || open.iter().filter(differs).take(LEFT_OUT).count() >= LEFT_OUT
+        })
     }
 
     /// The site moves; some resolvers have not heard. Their users go to the old address.
@@ -333,13 +350,13 @@ impl Faults<'_> {
             }
         }
         let scope = Scope { address: Some(OLD_ADDRESS), ..Scope::default() };
-        self.is_a_group(&scope, &[Attribute::Address]).then_some(scope)
+        self.is_a_group(&scope).then_some(scope)
     }
 
     /// Two faults of different kinds, neither inside the other.
     fn two(&mut self) -> Option<Vec<Fault>> {
-        let kinds: Vec<Kind> =
-            MIX[3].iter().chain(MIX[4]).copied().filter(|kind| *kind != Kind::OldAddress).collect();
+        let odd = |kind: &Kind| *kind == Kind::OldAddress || self.params.plain && *kind == Kind::AnyPair;
+        let kinds: Vec<Kind> = MIX[3].iter().chain(MIX[4]).copied().filter(|kind| !odd(kind)).collect();
         for _ in 0..TRIES {
             let (first, second) = (*self.chance.one_of(&kinds), *self.chance.one_of(&kinds));
             let (Some(a), Some(b)) = (self.one(first), self.one(second)) else { continue };
@@ -347,12 +364,22 @@ impl Faults<'_> {
                 let only = |agent: &&Agent| contains(one, &agent.place) && !contains(other, &agent.place);
                 self.panel.agents.iter().filter(only).count() >= self.params.least_agents
             };
-            if first != second && alone(&a.scope, &b.scope) && alone(&b.scope, &a.scope) {
+            let told_apart =
+                |one: &Scope, other: &Scope| alone(one, other) && self.has_one_name(one, Some(other));
+            if first != second && told_apart(&a.scope, &b.scope) && told_apart(&b.scope, &a.scope) {
                 return Some(vec![a, b]);
             }
         }
         None
     }
+}
+
+/// Every choice of up to so many attributes.
+fn names(words: usize) -> impl Iterator<Item = Vec<Attribute>> {
+    let all = &Attribute::ALL[1..];
+    let pairs = move |n: usize| all[n + 1..].iter().map(move |second| vec![all[n], *second]);
+    let singles = all.iter().map(|one| vec![*one]);
+    singles.chain((0..all.len()).flat_map(pairs).filter(move |_| words > 1))
 }
 
 /// What most people cannot load even at the second try is down; less than that comes and goes.

@@ -48,6 +48,8 @@ pub struct Params {
     pub remembers: f64,
     /// Probability of a surge of reports without a fault.
     pub rumour: f64,
+    /// Only what the reference numbers were measured on: see [`Params::reference`].
+    pub plain: bool,
 }
 
 impl Default for Params {
@@ -74,6 +76,7 @@ impl Default for Params {
             stickiness: 0.3,
             remembers: 0.95,
             rumour: 0.03,
+            plain: false,
         }
     }
 }
@@ -83,6 +86,12 @@ impl Params {
     #[must_use]
     pub fn with_rounds(self, rounds: u32) -> Self {
         Self { rounds, ..self }
+    }
+
+    /// The plainer mix that the method's reference numbers were measured on: faults make probes fail and do nothing else, and pairs
+    /// are those that are known to fail together.
+    pub fn reference() -> Self {
+        Self { plain: true, rumour: 0.0, ..Self::default() }
     }
 
     /// Wider ranges than anything was chosen on: weaker faults, more dirt.

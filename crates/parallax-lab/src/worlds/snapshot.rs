@@ -76,7 +76,7 @@ pub struct Case {
 /// The case of a seed; its lowest 28 bits say whose turn it is in the mix of kinds.
 pub fn snapshot(seed: u64, params: &Params) -> Case {
     let index = u32::try_from(seed & 0x0fff_ffff).unwrap_or(0);
-    snapshot_of(seed, params, Kind::turn(index))
+    snapshot_of(seed, params, if params.plain { Kind::plain_turn(index) } else { Kind::turn(index) })
 }
 
 /// The case of a seed, of this kind.

@@ -158,3 +158,28 @@ fn a_stream_breaks_and_recovers_when_it_says() {
     assert!(world.results.len() > 400 && failing < world.results.len() / 20);
     assert!(recent.world(&stream.panel, stream.minutes * 60 + 300).results.is_empty());
 }
+
+/// Of a group that has two names nobody could tell which one broke.
+#[test]
+fn what_breaks_has_one_name() {
+    for index in 0..60 {
+        let case = snapshot_of(test_seed(index), &clean(), Kind::PopProtocol);
+        let truth = &case.truth.scopes[0];
+        let of = |scope: &Scope| {
+            let inside = |n: &usize| contains(scope, &place(&case, *n));
+            (0..case.world.results.len()).filter(inside).collect::<Vec<_>>()
+        };
+        let region = of(truth).first().and_then(|n| place(&case, *n).region);
+        let other = Scope { region, protocol: truth.protocol, ..Scope::default() };
+        assert_ne!(of(truth), of(&other), "world {index}");
+    }
+}
+
+#[test]
+fn plain_worlds_fail_in_known_ways() {
+    for index in 0..60 {
+        let kind = snapshot(test_seed(index), &Params::reference()).truth.kind;
+        assert_eq!(kind, Kind::plain_turn(index));
+        assert!(kind != Kind::AnyPair && !matches!(kind.verdict(), Verdict::Degraded | Verdict::Blocked));
+    }
+}
