@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use parallax_model::{AgentId, ProbeResult, UnixMicros, Vantage};
+use parallax_model::{AgentId, UnixMicros, Vantage};
+use parallax_proto::batch::Results;
 use thiserror::Error;
 
 /// Results of one agent that came together and are in the journal.
@@ -16,7 +17,7 @@ pub struct Published {
     /// When they arrived.
     pub received_at: UnixMicros,
     /// What was seen, in the agent's order.
-    pub results: Arc<[ProbeResult]>,
+    pub results: Arc<Results>,
 }
 
 /// Why something was not put on the bus.

@@ -13,6 +13,17 @@ pub struct IncidentStep {
     pub diagnosis: Diagnosis,
 }
 
+/// When something began, as well as it can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Onset {
+    /// The likeliest moment: of the first result that belongs to it.
+    pub at: UnixMicros,
+    /// Not before this moment.
+    pub earliest: UnixMicros,
+    /// Not after this moment.
+    pub latest: UnixMicros,
+}
+
 /// A stretch of time in which a site is not up, with its scopes over time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -24,6 +35,9 @@ pub struct Incident {
     pub opened_at: UnixMicros,
     /// When it was over; `None` while it lasts.
     pub closed_at: Option<UnixMicros>,
+    /// When it began, with its interval; `None` when the results do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset: Option<Onset>,
     /// What was said, oldest first; never empty.
     pub steps: Vec<IncidentStep>,
 }

@@ -26,15 +26,15 @@ mod word;
 
 pub use emitter::{Emitter, Layer, Pop, PopError};
 pub use id::{AgentId, CheckId, Epoch, IdError, IncidentId, Seq};
-pub use incident::{Incident, IncidentStep};
+pub use incident::{Incident, IncidentStep, Onset};
 pub use outcome::{
     AgentFailure, BlockedFailure, ConnectFailure, DnsFailure, Failure, FailureKind, HttpFailure, Outcome,
     Party, QuicFailure, StatusCode, StatusCodeError, TlsFailure,
 };
-pub use report::{ReportCategory, ReportCounts};
+pub use report::{Disagreement, ReportCategory, ReportCounts};
 pub use result::{
     BeaconState, BodyFacts, DnsFacts, Family, H3Advert, MAX_ADDRESSES, MAX_DETAIL_BYTES, MAX_REDIRECTS,
-    Phases, ProbeResult, Protocol, Redirect, RetryOutcome, TieBreakers, TlsFacts,
+    PageKind, Phases, ProbeResult, Protocol, Redirect, RetryOutcome, TieBreakers, TlsFacts,
 };
 pub use scope::{Attribute, Scope, ScopeError};
 pub use target::{Host, HostError, Path, PathError, Port, Scheme, Target, TargetError};

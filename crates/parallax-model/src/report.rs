@@ -28,6 +28,30 @@ words! {
     }
 }
 
+words! {
+    /// Where people and our testers do not say the same.
+    pub enum Disagreement ("disagreement") {
+        /// People report problems, our testers reach it.
+        PeopleOnly = "people-only",
+        /// Our testers fail, nobody complains.
+        TestersOnly = "testers-only",
+    }
+}
+
+impl Disagreement {
+    /// The sentence for people.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::PeopleOnly => {
+                "People report problems, our testers reach it: what fails may lie behind the first page, or with one provider."
+            }
+            Self::TestersOnly => {
+                "Our testers see it fail, and nobody has reported a problem: people may not notice it."
+            }
+        }
+    }
+}
+
 /// Distinct reporters in the current window, beside what is usual for this hour of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ReportCounts {

@@ -194,15 +194,32 @@ pub struct TlsFacts {
     pub names: Vec<Arc<str>>,
 }
 
+words! {
+    /// What a page says that is not the site's own.
+    pub enum PageKind ("page kind") {
+        /// The web server's own page: nothing is set up under this name.
+        DefaultPage = "default-page",
+        /// The site says that it is under maintenance.
+        Maintenance = "maintenance",
+        /// The name is for sale or waits for a site.
+        Parked = "parked",
+        /// The server says that it does not serve this name.
+        WrongHost = "wrong-host",
+    }
+}
+
 /// What is kept of a body: never its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodyFacts {
     /// Bytes read, at most 65,536.
     pub length: u32,
-    /// SHA-256 of the bytes read.
-    pub sha256: [u8; 32],
+    /// SHA-256 of the bytes read; `None` when it was left out on the way, because the page was another one at every visit.
+    pub sha256: Option<[u8; 32]>,
     /// Whether there was more.
     pub truncated: bool,
+    /// What the page says, when it is not the site's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<PageKind>,
 }
 
 /// One redirect that was followed, or refused.

@@ -57,6 +57,18 @@ wire_words!(cause_to_wire, cause_from_wire, CauseKind, CauseKind, {
 wire_words!(category_word_to_wire, category_word_from_wire, ReportCategory, ReportCategory, {
     CannotBeFound, TooSlow, ErrorPage, NotSecure, LoadsBroken, LogIn, AppOnly, Payment, Other
 });
+wire_words!(page_to_wire, page_from_wire, PageKind, PageKind, { DefaultPage, Maintenance, Parked, WrongHost });
+wire_words!(disagreement_word_to_wire, disagreement_word_from_wire, Disagreement, Disagreement, { PeopleOnly, TestersOnly });
+
+/// The wire number of a disagreement.
+pub const fn disagreement_to_wire(disagreement: model::Disagreement) -> i32 {
+    disagreement_word_to_wire(disagreement) as i32
+}
+
+/// Reads a disagreement; `None` for one this build does not know.
+pub fn disagreement_from_wire(disagreement: i32) -> Option<model::Disagreement> {
+    disagreement_word_from_wire(disagreement)
+}
 
 /// The wire number of a report category.
 pub const fn category_to_wire(category: model::ReportCategory) -> i32 {
@@ -389,21 +401,27 @@ pub(crate) fn tls_from_wire(tls: &types::TlsFacts) -> Result<model::TlsFacts, Wi
 pub(crate) fn body_to_wire(body: &model::BodyFacts) -> types::BodyFacts {
     types::BodyFacts {
         length: body.length,
-        sha256: Bytes::copy_from_slice(&body.sha256),
+        sha256: body.sha256.map(|hash| Bytes::copy_from_slice(&hash)).unwrap_or_default(),
         truncated: body.truncated,
+        page: body.page.map_or(0, |page| page_to_wire(page) as i32),
     }
 }
 
 /// Most bytes of a body that a probe reads.
-const MAX_BODY_BYTES: u32 = 65_536;
+pub(crate) const MAX_BODY_BYTES: u32 = 65_536;
 
 pub(crate) fn body_from_wire(body: &types::BodyFacts) -> Result<model::BodyFacts, WireError> {
     if body.length > MAX_BODY_BYTES {
         return Err(WireError::invalid("body.length", format_args!("more than {MAX_BODY_BYTES}")));
     }
-    let sha256 = <[u8; 32]>::try_from(body.sha256.as_ref())
-        .map_err(|_| WireError::invalid("body.sha256", "needs 32 bytes"))?;
-    Ok(model::BodyFacts { length: body.length, sha256, truncated: body.truncated })
+    let sha256 = match body.sha256.as_ref() {
+        [] => None,
+        hash => {
+            Some(hash.try_into().map_err(|_| WireError::invalid("body.sha256", "needs 32 bytes, or none"))?)
+        }
+    };
+    let page = page_from_wire(body.page);
+    Ok(model::BodyFacts { length: body.length, sha256, truncated: body.truncated, page })
 }
 
 pub(crate) fn redirects_to_wire(redirects: &[model::Redirect]) -> Vec<types::Redirect> {

@@ -16,9 +16,9 @@ mod wire_error;
 
 pub use convert::{
     address_from_wire, address_to_wire, category_from_wire, category_to_wire, check_id_from_wire,
-    diagnosis_from_wire, diagnosis_to_wire, emitter_to_wire, family_to_wire, incident_from_wire,
-    incident_to_wire, protocol_to_wire, result_from_wire, result_to_wire, scope_from_wire, scope_to_wire,
-    target_from_wire, target_to_wire, vantage_from_wire, vantage_to_wire,
+    diagnosis_from_wire, diagnosis_to_wire, disagreement_from_wire, disagreement_to_wire, emitter_to_wire,
+    family_to_wire, incident_from_wire, incident_to_wire, protocol_to_wire, result_from_wire, result_to_wire,
+    scope_from_wire, scope_to_wire, target_from_wire, target_to_wire, vantage_from_wire, vantage_to_wire,
 };
 pub use enrolment::{AGGREGATOR_NAME, EnrollToken, TokenError};
 pub use wire_error::WireError;

@@ -9,7 +9,7 @@ use super::*;
 fn lot(at: i64) -> Published {
     let agent: AgentId = "a".parse().unwrap();
     let vantage = Arc::new(Vantage::default());
-    Published { agent, vantage, received_at: UnixMicros(at), results: Arc::from([]) }
+    Published { agent, vantage, received_at: UnixMicros(at), results: Arc::default() }
 }
 
 /// True when the future is not done after one poll.

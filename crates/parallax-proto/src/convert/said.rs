@@ -109,6 +109,11 @@ pub fn incident_to_wire(i: &model::Incident) -> incident::Incident {
         opened_at_us: i.opened_at.0,
         closed_at_us: i.closed_at.map_or(0, |t| t.0),
         steps: i.steps.iter().map(step).collect(),
+        onset: i.onset.map(|onset| incident::Onset {
+            at_us: onset.at.0,
+            earliest_us: onset.earliest.0,
+            latest_us: onset.latest.0,
+        }),
     }
 }
 
@@ -124,5 +129,10 @@ pub fn incident_from_wire(i: &incident::Incident) -> Result<model::Incident, Wir
         opened_at: UnixMicros(i.opened_at_us),
         closed_at: (i.closed_at_us != 0).then_some(UnixMicros(i.closed_at_us)),
         steps: i.steps.iter().map(step).collect::<Result<_, WireError>>()?,
+        onset: i.onset.map(|onset| model::Onset {
+            at: UnixMicros(onset.at_us),
+            earliest: UnixMicros(onset.earliest_us),
+            latest: UnixMicros(onset.latest_us),
+        }),
     })
 }

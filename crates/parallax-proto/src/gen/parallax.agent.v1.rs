@@ -70,29 +70,42 @@ pub mod session_response {
     }
 }
 /// First message of an agent.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Hello {
     /// Semantic version of the agent's program.
     #[prost(string, tag = "1")]
     pub version: ::prost::alloc::string::String,
-    /// The spool's life; see Ack.
+    /// The newest epoch of the spool: what is seen from now on belongs to it.
     #[prost(uint64, tag = "2")]
     pub epoch: u64,
-    /// Oldest seq that is still in the spool; 0 when it is empty.
+    /// Oldest seq of this epoch that is still in the spool; 0 when there is none.
     #[prost(uint64, tag = "3")]
     pub oldest_seq: u64,
-    /// Next seq that will be given out.
+    /// Next seq of this epoch that will be given out.
     #[prost(uint64, tag = "4")]
     pub next_seq: u64,
-    /// Results of this epoch that were dropped because the spool was full.
-    #[prost(uint64, tag = "5")]
-    pub dropped: u64,
     /// What the operator declared; shown, never used for a verdict.
     #[prost(message, optional, tag = "6")]
     pub declared: ::core::option::Option<super::super::types::v1::Vantage>,
     /// The agent's wall clock.
     #[prost(int64, tag = "7")]
     pub clock_us: i64,
+    /// Results that will never come, told until a Welcome has answered. At most 32; when there are more, the last one is widened.
+    #[prost(message, repeated, tag = "8")]
+    pub gaps: ::prost::alloc::vec::Vec<Gap>,
+}
+/// Results that an agent has lost: how many, of what time, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Gap {
+    #[prost(uint64, tag = "1")]
+    pub results: u64,
+    /// When the first and the last of them began, by the agent's clock; 0 when that is lost too.
+    #[prost(int64, tag = "2")]
+    pub from_us: i64,
+    #[prost(int64, tag = "3")]
+    pub until_us: i64,
+    #[prost(enumeration = "GapReason", tag = "4")]
+    pub reason: i32,
 }
 /// First message of the aggregator.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -154,7 +167,7 @@ pub struct ProbeNow {
     #[prost(uint32, tag = "5")]
     pub deadline_ms: u32,
 }
-/// Everything of this epoch up to `through_seq` is on disk.
+/// Everything of this epoch up to `through_seq` is on disk. It is the epoch of the batch, not that of Hello.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ack {
     #[prost(uint64, tag = "1")]
@@ -179,42 +192,66 @@ pub struct Drain {
     pub reconnect_after_ms: u32,
 }
 /// Results of one epoch with consecutive seqs from `first_seq` on.
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResultBatch {
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
     #[prost(uint64, tag = "2")]
     pub first_seq: u64,
-    #[prost(message, optional, tag = "3")]
-    pub columns: ::core::option::Option<ResultColumns>,
+    /// ResultColumns, encoded. They begin with zstd's magic number (RFC 8878, 3.1.1) when they are compressed; ResultColumns never do.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub columns: ::prost::bytes::Bytes,
+    /// How many results they hold: what is acked when the columns cannot be read.
+    #[prost(uint32, tag = "4")]
+    pub count: u32,
 }
-/// Results as columns, one entry a result in each packed column, dictionaries for what repeats. Columns named *_ref hold an index
-/// into the dictionary plus one, 0 for none. Columns of optional numbers hold the number plus one, 0 for none. A column may be left
-/// out when all its entries are 0. Limits: 1,000 results, 256 KiB encoded.
+/// Results as columns, one entry a result in each packed column, dictionaries for what repeats. Limits: 1,000 results, 256 KiB
+/// encoded and not compressed.
+///
+/// A row is told by how it differs from the row before of the same target; before the first one every value is 0. There are two kinds
+/// of columns. In a column of marks, 0 is "as before" and n + 1 is the value n. In a column of numbers, an entry is the difference to
+/// the number before. A column may be left out when all its entries are 0. Values named *_ref are an index into a dictionary plus one,
+/// 0 for none; optional numbers are the number plus one, 0 for none.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ResultColumns {
     #[prost(uint32, tag = "1")]
     pub count: u32,
-    /// Dictionaries.
-    #[prost(message, repeated, tag = "2")]
-    pub targets: ::prost::alloc::vec::Vec<super::super::types::v1::Target>,
+    /// Dictionaries. Where it says "encoded", an entry is that message of parallax.types.v1 as bytes, so that a receiver that has met
+    /// it before need not read it again.
+    /// Target, encoded.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub targets: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// 4 or 16 bytes.
     #[prost(bytes = "bytes", repeated, tag = "3")]
     pub addresses: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
-    #[prost(message, repeated, tag = "4")]
-    pub emitters: ::prost::alloc::vec::Vec<super::super::types::v1::Emitter>,
-    #[prost(message, repeated, tag = "5")]
-    pub dns: ::prost::alloc::vec::Vec<super::super::types::v1::DnsFacts>,
-    #[prost(message, repeated, tag = "6")]
-    pub tls: ::prost::alloc::vec::Vec<super::super::types::v1::TlsFacts>,
+    /// Emitter, encoded.
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    pub emitters: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// DnsFacts, encoded.
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub dns: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// TlsFacts, encoded.
+    #[prost(bytes = "bytes", repeated, tag = "6")]
+    pub tls: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// 16 bytes.
     #[prost(bytes = "bytes", repeated, tag = "7")]
     pub checks: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
-    /// When the first began, and each one's distance from the one before.
+    /// SHA-256 of bodies. A large batch tells those of failures only.
+    #[prost(bytes = "bytes", repeated, tag = "8")]
+    pub digests: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    #[prost(message, repeated, tag = "9")]
+    pub redirects: ::prost::alloc::vec::Vec<RedirectList>,
+    /// When the first began.
     #[prost(int64, tag = "10")]
     pub base_started_at_us: i64,
+    /// When each began, in units of `started_unit_us`: for a target's first row the distance from the row before (of whatever target),
+    /// for its second the distance from its first, after that how much longer than the distance before.
     #[prost(sint64, repeated, tag = "11")]
-    pub started_delta_us: ::prost::alloc::vec::Vec<i64>,
+    pub started: ::prost::alloc::vec::Vec<i64>,
+    /// Index into `targets` plus one, in each row.
     #[prost(uint32, repeated, tag = "12")]
     pub target_ref: ::prost::alloc::vec::Vec<u32>,
+    /// Marks.
     #[prost(uint32, repeated, tag = "13")]
     pub check_ref: ::prost::alloc::vec::Vec<u32>,
     /// FailureKind; 0 is ok.
@@ -224,18 +261,22 @@ pub struct ResultColumns {
     pub party: ::prost::alloc::vec::Vec<u32>,
     #[prost(uint32, repeated, tag = "16")]
     pub status: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "17")]
-    pub dns_us: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "18")]
-    pub connect_us: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "19")]
-    pub tls_us: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "20")]
-    pub first_byte_us: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "21")]
-    pub body_us: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "22")]
-    pub total_us: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers: optional times on the scale of `timing_bits`. The number before is a mean here: each time that is there moves it by a
+    /// quarter of the way (rounded towards it), the first one all the way.
+    #[prost(sint32, repeated, tag = "17")]
+    pub dns_us: ::prost::alloc::vec::Vec<i32>,
+    #[prost(sint32, repeated, tag = "18")]
+    pub connect_us: ::prost::alloc::vec::Vec<i32>,
+    #[prost(sint32, repeated, tag = "19")]
+    pub tls_us: ::prost::alloc::vec::Vec<i32>,
+    #[prost(sint32, repeated, tag = "20")]
+    pub first_byte_us: ::prost::alloc::vec::Vec<i32>,
+    #[prost(sint32, repeated, tag = "21")]
+    pub body_us: ::prost::alloc::vec::Vec<i32>,
+    /// On the same scale, not optional: the difference to the sum of the row's other times.
+    #[prost(sint32, repeated, tag = "22")]
+    pub total_us: ::prost::alloc::vec::Vec<i32>,
+    /// Marks.
     #[prost(uint32, repeated, tag = "23")]
     pub address_ref: ::prost::alloc::vec::Vec<u32>,
     #[prost(uint32, repeated, tag = "24")]
@@ -246,35 +287,105 @@ pub struct ResultColumns {
     pub emitter_ref: ::prost::alloc::vec::Vec<u32>,
     #[prost(uint32, repeated, tag = "27")]
     pub dns_ref: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "28")]
-    pub ttl_left_s: ::prost::alloc::vec::Vec<u32>,
+    /// Optional number.
+    #[prost(sint32, repeated, tag = "28")]
+    pub ttl_left_s: ::prost::alloc::vec::Vec<i32>,
+    /// Marks.
     #[prost(uint32, repeated, tag = "29")]
     pub tls_ref: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "30")]
-    pub retry_after_s: ::prost::alloc::vec::Vec<u32>,
+    /// Optional number.
+    #[prost(sint32, repeated, tag = "30")]
+    pub retry_after_s: ::prost::alloc::vec::Vec<i32>,
+    /// Marks.
     #[prost(uint32, repeated, tag = "31")]
     pub retry: ::prost::alloc::vec::Vec<u32>,
     #[prost(uint32, repeated, tag = "32")]
     pub beacon: ::prost::alloc::vec::Vec<u32>,
     #[prost(uint32, repeated, tag = "33")]
     pub h3_advert: ::prost::alloc::vec::Vec<u32>,
+    /// How long the last of these results lay in the agent's spool before it was sent, by the agent's monotonic clock. With it the
+    /// receiver knows when each result was seen, whatever the agent's wall clock says.
+    #[prost(uint32, tag = "34")]
+    pub waited_s: u32,
+    /// Marks.
+    #[prost(uint32, repeated, tag = "35")]
+    pub redirects_ref: ::prost::alloc::vec::Vec<u32>,
+    /// Optional number: bytes of the body that were read.
+    #[prost(sint32, repeated, tag = "36")]
+    pub body_length: ::prost::alloc::vec::Vec<i32>,
+    /// Marks.
+    #[prost(uint32, repeated, tag = "37")]
+    pub body_truncated: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint32, repeated, tag = "38")]
+    pub body_page: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint32, repeated, tag = "39")]
+    pub digest_ref: ::prost::alloc::vec::Vec<u32>,
     /// What few results have.
     #[prost(message, repeated, tag = "40")]
     pub extras: ::prost::alloc::vec::Vec<ResultExtra>,
+    /// 0: times are in microseconds. Else they are on a logarithmic scale that keeps so many bits after the first one: 6 keep a time to
+    /// within 0.8 %, and exactly below 128.
+    #[prost(uint32, tag = "41")]
+    pub timing_bits: u32,
+    /// The unit of `started` in microseconds, 0 for 1.
+    #[prost(uint32, tag = "42")]
+    pub started_unit_us: u32,
+}
+/// The redirects of one result, in order.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RedirectList {
+    #[prost(message, repeated, tag = "1")]
+    pub redirects: ::prost::alloc::vec::Vec<super::super::types::v1::Redirect>,
 }
 /// The rare parts of the result in row `row` (0-based).
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResultExtra {
     #[prost(uint32, tag = "1")]
     pub row: u32,
-    #[prost(message, optional, tag = "2")]
-    pub body: ::core::option::Option<super::super::types::v1::BodyFacts>,
-    #[prost(message, repeated, tag = "3")]
-    pub redirects: ::prost::alloc::vec::Vec<super::super::types::v1::Redirect>,
-    #[prost(string, tag = "4")]
+    #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "5")]
+    #[prost(message, optional, tag = "3")]
     pub tie_breakers: ::core::option::Option<super::super::types::v1::TieBreakers>,
+}
+/// Why results are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GapReason {
+    Unspecified = 0,
+    /// The spool was as large, or its oldest results as old, as they may become.
+    SpoolFull = 1,
+    /// The disk could not be written and memory was full.
+    Disk = 2,
+    /// They could not be read back: their checksum is wrong.
+    Damaged = 3,
+    /// The aggregator refused them again and again.
+    Refused = 4,
+}
+impl GapReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GAP_REASON_UNSPECIFIED",
+            Self::SpoolFull => "GAP_REASON_SPOOL_FULL",
+            Self::Disk => "GAP_REASON_DISK",
+            Self::Damaged => "GAP_REASON_DAMAGED",
+            Self::Refused => "GAP_REASON_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GAP_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "GAP_REASON_SPOOL_FULL" => Some(Self::SpoolFull),
+            "GAP_REASON_DISK" => Some(Self::Disk),
+            "GAP_REASON_DAMAGED" => Some(Self::Damaged),
+            "GAP_REASON_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod agent_service_client {

@@ -56,6 +56,22 @@ pub struct Incident {
     pub closed_at_us: i64,
     #[prost(message, repeated, tag = "5")]
     pub steps: ::prost::alloc::vec::Vec<IncidentStep>,
+    /// When it began, with its interval; absent when the results do not tell.
+    #[prost(message, optional, tag = "6")]
+    pub onset: ::core::option::Option<Onset>,
+}
+/// When something began, as well as it can be told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Onset {
+    /// The likeliest moment.
+    #[prost(int64, tag = "1")]
+    pub at_us: i64,
+    /// Not before this moment.
+    #[prost(int64, tag = "2")]
+    pub earliest_us: i64,
+    /// Not after this moment.
+    #[prost(int64, tag = "3")]
+    pub latest_us: i64,
 }
 /// What was said from a moment on.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -42,6 +42,37 @@ pub struct GetCoverageResponse {
     pub by_region: ::prost::alloc::vec::Vec<Coverage>,
     #[prost(message, repeated, tag = "7")]
     pub by_country: ::prost::alloc::vec::Vec<Coverage>,
+    /// What is wrong on our own side; absent while nothing is. Verdicts are unknown meanwhile.
+    #[prost(message, optional, tag = "8")]
+    pub our_side: ::core::option::Option<OurSide>,
+    /// Networks whose agents fell silent at once.
+    #[prost(message, repeated, tag = "9")]
+    pub notices: ::prost::alloc::vec::Vec<VantageNotice>,
+}
+/// A problem of our own, not of the sites.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OurSide {
+    #[prost(int64, tag = "1")]
+    pub since_us: i64,
+    #[prost(string, tag = "2")]
+    pub sentence: ::prost::alloc::string::String,
+}
+/// Agents of one network that fell silent at once: no outage of any site.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VantageNotice {
+    #[prost(uint32, tag = "1")]
+    pub asn: u32,
+    #[prost(string, tag = "2")]
+    pub isp: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub since_us: i64,
+    #[prost(uint32, tag = "4")]
+    pub lost: u32,
+    /// How many stood there before.
+    #[prost(uint32, tag = "5")]
+    pub of: u32,
+    #[prost(string, tag = "6")]
+    pub sentence: ::prost::alloc::string::String,
 }
 /// How many agents have this value.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -109,6 +109,9 @@ pub struct Site {
     /// The incident that lasts, if one does.
     #[prost(message, optional, tag = "8")]
     pub incident: ::core::option::Option<super::super::incident::v1::Incident>,
+    /// Where people and our agents do not say the same; unspecified while they do.
+    #[prost(enumeration = "super::super::types::v1::Disagreement", tag = "9")]
+    pub disagreement: i32,
 }
 /// Generated client implementations.
 pub mod site_service_client {

@@ -91,10 +91,14 @@ pub struct TlsFacts {
 pub struct BodyFacts {
     #[prost(uint32, tag = "1")]
     pub length: u32,
+    /// Empty when it was left out on the way.
     #[prost(bytes = "bytes", tag = "2")]
     pub sha256: ::prost::bytes::Bytes,
     #[prost(bool, tag = "3")]
     pub truncated: bool,
+    /// What the page says, when it is not the site's own.
+    #[prost(enumeration = "PageKind", tag = "4")]
+    pub page: i32,
 }
 /// One redirect that was followed, or refused.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -897,6 +901,74 @@ impl ReportCategory {
             "REPORT_CATEGORY_APP_ONLY" => Some(Self::AppOnly),
             "REPORT_CATEGORY_PAYMENT" => Some(Self::Payment),
             "REPORT_CATEGORY_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+/// Where people and our agents do not say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Disagreement {
+    Unspecified = 0,
+    /// People report problems, our agents reach it.
+    PeopleOnly = 1,
+    /// Our agents fail, nobody complains.
+    TestersOnly = 2,
+}
+impl Disagreement {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DISAGREEMENT_UNSPECIFIED",
+            Self::PeopleOnly => "DISAGREEMENT_PEOPLE_ONLY",
+            Self::TestersOnly => "DISAGREEMENT_TESTERS_ONLY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DISAGREEMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "DISAGREEMENT_PEOPLE_ONLY" => Some(Self::PeopleOnly),
+            "DISAGREEMENT_TESTERS_ONLY" => Some(Self::TestersOnly),
+            _ => None,
+        }
+    }
+}
+/// What a page says that is not the site's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PageKind {
+    Unspecified = 0,
+    DefaultPage = 1,
+    Maintenance = 2,
+    Parked = 3,
+    WrongHost = 4,
+}
+impl PageKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAGE_KIND_UNSPECIFIED",
+            Self::DefaultPage => "PAGE_KIND_DEFAULT_PAGE",
+            Self::Maintenance => "PAGE_KIND_MAINTENANCE",
+            Self::Parked => "PAGE_KIND_PARKED",
+            Self::WrongHost => "PAGE_KIND_WRONG_HOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAGE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAGE_KIND_DEFAULT_PAGE" => Some(Self::DefaultPage),
+            "PAGE_KIND_MAINTENANCE" => Some(Self::Maintenance),
+            "PAGE_KIND_PARKED" => Some(Self::Parked),
+            "PAGE_KIND_WRONG_HOST" => Some(Self::WrongHost),
             _ => None,
         }
     }
