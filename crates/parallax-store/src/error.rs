@@ -45,6 +45,14 @@ pub enum StoreError {
         /// Its application id.
         found: i64,
     },
+    /// The file is so damaged that nothing of it can be read, or it is a backup that is damaged.
+    #[error("{} is damaged, {reason}: `parallax data restore` puts a backup in its place", path.display())]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Arc<str>,
+    },
     /// The disk is full (ENOSPC): nothing of this write was kept. Reading goes on, and so does writing once there is space.
     #[error("{op}: no space left for {}", path.display())]
     Full {
@@ -104,6 +112,20 @@ impl StoreError {
         Self::Sqlite { op, path: path.to_owned(), source }
     }
 
+    /// The last cause's words.
+    pub(crate) fn innermost(&self) -> String {
+        std::error::Error::source(self).map_or_else(|| self.to_string(), ToString::to_string)
+    }
+
+    /// True when SQLite found the file damaged.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Sqlite { source, .. } => is_damage(source),
+            _ => false,
+        }
+    }
+
     /// True for a full disk, by SQLite's or by the operating system's word.
     pub fn is_full(&self) -> bool {
         match self {
@@ -112,4 +134,9 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+/// What SQLite says of a file whose pages are not what they should be.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }

@@ -1,6 +1,6 @@
 //! Incidents, kept for ever.
 
-use parallax_model::{Host, Incident, IncidentId};
+use parallax_model::{Host, Incident, IncidentId, Onset};
 use rusqlite::{OptionalExtension, Row};
 
 use crate::{Store, StoreError, rows};
@@ -8,7 +8,7 @@ use crate::{Store, StoreError, rows};
 /// How many incidents one read gives at most, whatever its limit says.
 pub const MAX_INCIDENTS: u32 = 1_000;
 
-const COLUMNS: &str = "id, site, opened_at, closed_at, steps";
+const COLUMNS: &str = "id, site, opened_at, closed_at, steps, onset_at, onset_earliest, onset_latest";
 
 impl Store {
     /// Keeps an incident as it is now.
@@ -16,15 +16,20 @@ impl Store {
         let incident = incident.clone();
         self.write("put incident", move |w| {
             let sql =
-                "INSERT INTO incidents (id, site, opened_at, closed_at, steps) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO incidents (id, site, opened_at, closed_at, steps, onset_at, onset_earliest, onset_latest)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                 ON CONFLICT (id) DO UPDATE SET site = excluded.site, opened_at = excluded.opened_at,
-                closed_at = excluded.closed_at, steps = excluded.steps";
+                closed_at = excluded.closed_at, steps = excluded.steps, onset_at = excluded.onset_at,
+                onset_earliest = excluded.onset_earliest, onset_latest = excluded.onset_latest";
             let row = (
                 incident.id.to_string(),
                 incident.site.as_str(),
                 incident.opened_at.0,
                 incident.closed_at.map(|at| at.0),
                 rows::to_json(&incident.steps)?,
+                incident.onset.map(|onset| onset.at.0),
+                incident.onset.map(|onset| onset.earliest.0),
+                incident.onset.map(|onset| onset.latest.0),
             );
             w.connection.prepare_cached(sql)?.execute(row).map(drop)
         })
@@ -80,7 +85,14 @@ fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
         opened_at: rows::time(row, 2)?,
         closed_at: rows::optional_time(row, 3)?,
         steps: rows::json(row, 4)?,
+        onset: onset(row)?,
     })
+}
+
+fn onset(row: &Row<'_>) -> rusqlite::Result<Option<Onset>> {
+    let moments = (rows::optional_time(row, 5)?, rows::optional_time(row, 6)?, rows::optional_time(row, 7)?);
+    let (Some(at), Some(earliest), Some(latest)) = moments else { return Ok(None) };
+    Ok(Some(Onset { at, earliest, latest }))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parallax_model::{AgentId, Epoch, Seq, UnixMicros};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 
+use crate::store::Submitted;
 use crate::writer::{Mark, Writing};
 use crate::{Store, StoreError, rows};
 
@@ -64,6 +65,17 @@ pub struct Appended {
     pub missing: u64,
 }
 
+/// A batch that is on its way to disk. It arrives there whether or not somebody waits for it.
+#[derive(Debug)]
+pub struct Appending(Submitted<Appended>);
+
+impl Appending {
+    /// Answers once the batch is on disk.
+    pub async fn kept(self) -> Result<Appended, StoreError> {
+        self.0.answer().await
+    }
+}
+
 /// A batch that was kept, with what of it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalEntry {
@@ -97,7 +109,7 @@ impl JournalReader {
             return Ok(None);
         }
         let (from, to) = (self.next, self.last);
-        let (page, next) = self.store.read("read journal", move |c| page(c, from, to)).await?;
+        let (page, next) = self.store.read_raw("read journal", move |c| page(c, from, to)).await?;
         self.next = next;
         self.store.count_damaged(page.damaged);
         Ok(Some(page))
@@ -107,11 +119,18 @@ impl JournalReader {
 impl Store {
     /// Keeps a batch. Answers once it is on disk; a batch that is known already is answered the same way and changes nothing.
     pub async fn append(&self, batch: JournalBatch) -> Result<Appended, StoreError> {
+        self.begin_append(batch).await?.kept().await
+    }
+
+    /// Gives a batch its place in the writer's queue, so that the next one of the same agent can follow before this one is on disk.
+    /// Batches of one epoch must be begun in the order of their seqs. Waits while the queue is full.
+    pub async fn begin_append(&self, batch: JournalBatch) -> Result<Appending, StoreError> {
         let Some(last) = batch.last_seq() else {
             let JournalBatch { agent, first_seq, count, .. } = batch;
             return Err(StoreError::BatchRange { agent, first_seq, count });
         };
-        self.write("append to journal", move |w| append(w, &batch, last)).await
+        let submitted = self.submit("append to journal", move |w| append(w, &batch, last)).await?;
+        Ok(Appending(submitted))
     }
 
     /// The last seq of the epoch that is on disk; `Seq(0)` when nothing is.
@@ -130,7 +149,7 @@ impl Store {
 
     /// A reader of everything that came at `since` or later, to build the windows anew at start.
     pub async fn journal_since(&self, since: UnixMicros) -> Result<JournalReader, StoreError> {
-        let bounds = self.read("read journal", move |c| {
+        let bounds = self.read_raw("read journal", move |c| {
             let sql = "SELECT min(id), max(id) FROM journal WHERE received_at >= ?1";
             c.prepare_cached(sql)?.query_row([since.0], |row| Ok((row.get(0)?, row.get(1)?)))
         });
@@ -155,7 +174,7 @@ impl Store {
         epoch: Epoch,
     ) -> Result<Vec<JournalEntry>, StoreError> {
         let agent = agent.clone();
-        let (entries, damaged) = self.read("read journal", move |c| batches_of(c, &agent, epoch)).await?;
+        let (entries, damaged) = self.read_raw("read journal", move |c| batches_of(c, &agent, epoch)).await?;
         self.count_damaged(damaged);
         Ok(entries)
     }
@@ -234,7 +253,7 @@ fn read_mark(connection: &Connection, agent: &AgentId, epoch: Epoch) -> rusqlite
 const ENTRY_COLUMNS: &str = "agent, epoch, first_seq, count, skip, received_at, checksum, columns, id";
 
 /// A page of batches with ids from `from` to `to`, and the id the next one begins with.
-fn page(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(JournalPage, i64)> {
+pub(crate) fn page(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(JournalPage, i64)> {
     match whole_page(connection, from, to) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
             tracing::warn!(journal.id = from, error = %error, "damaged part of the journal: reading around it");

@@ -18,41 +18,59 @@
 #![forbid(unsafe_code)]
 
 mod agents;
+mod backup;
 mod checks;
 mod directory;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod hours;
 mod incidents;
+mod inspection;
 mod journal;
+mod marks;
 mod minutes;
 mod readers;
 mod reports;
 mod reserve;
 mod retention;
 mod rows;
+mod salvage;
 mod schema;
+mod schema_pages;
 mod site_states;
+mod size;
 mod store;
 mod targets;
 mod tokens;
+mod wal;
+mod whole;
 mod writer;
 
 pub use agents::{AgentRecord, Heard};
+pub use backup::{Copied, Progress, backup, restore};
 pub use checks::CheckRecord;
 pub use error::StoreError;
+pub use hours::{HourRow, ROLL_STEP};
 pub use incidents::MAX_INCIDENTS;
+pub use inspection::{Depth, InspectedTable, Inspection, inspect_file};
 pub use journal::{
-    Appended, JournalBatch, JournalEntry, JournalPage, JournalReader, PAGE_BATCHES, PAGE_BYTES,
+    Appended, Appending, JournalBatch, JournalEntry, JournalPage, JournalReader, PAGE_BATCHES, PAGE_BYTES,
 };
 pub use minutes::MinuteRow;
 pub use reports::{MAX_REPORTED_NETWORKS, QUARTERS, REPORT_INTERVAL_S, ReportRow};
 pub use reserve::RESERVE_BYTES;
 pub use retention::{
-    CHECKS_KEPT_S, JOURNAL_KEPT_S, MINUTES_KEPT_S, PRUNE_STEP, Pruned, REPORTS_KEPT_S, TOKENS_KEPT_S,
+    CHECKS_KEPT_S, HOURS_KEPT_S, JOURNAL_KEPT_S, MARKS_KEPT_S, MINUTES_KEPT_S, PRUNE_STEP, PRUNE_STEP_BYTES,
+    Pruned, REPORTS_KEPT_S, TOKENS_KEPT_S,
 };
+pub use salvage::{Salvage, SalvagedTable};
 pub use schema::SCHEMA_VERSION;
 pub use site_states::SiteState;
+pub use size::{
+    DEFAULT_LIMIT_BYTES, Expected, FIXED_BYTES, Load, RAW_RESULT_BYTES, ROLLUP_BYTES, StoreStatus, TableSize,
+    status,
+};
 pub use store::Store;
 pub use targets::TargetRecord;
 pub use tokens::{RedeemError, Redeemed, TokenRecord, TokenRefusal};

@@ -1,8 +1,9 @@
 //! One-minute rollups: what a site's history is drawn from, so that no page scans raw results.
 
 use parallax_model::{Host, Micros, UnixMicros};
+use rusqlite::OptionalExtension;
 
-use crate::{Store, StoreError, rows};
+use crate::{Store, StoreError, hours, rows};
 
 /// One minute of one site.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,7 @@ impl Store {
     /// Adds to minutes, all in one commit. Counts are added to what is there; `first_byte` replaces what is there unless it is
     /// `None`, for medians do not add: with several calls for one minute the last one's median stands for all.
     pub async fn add_minutes(&self, minutes: Vec<MinuteRow>) -> Result<(), StoreError> {
+        let rolled = self.rolled_until();
         self.write("add minutes", move |w| {
             let sql = "INSERT INTO minutes (site, minute, results, failures, first_byte) VALUES (?1, ?2, ?3, ?4, ?5)
                 ON CONFLICT (site, minute) DO UPDATE SET results = results + excluded.results,
@@ -32,7 +34,7 @@ impl Store {
                 let first_byte = m.first_byte.map(|us| us.0);
                 statement.execute((m.site.as_str(), m.minute.0, m.results, m.failures, first_byte))?;
             }
-            Ok(())
+            hours::roll_late(w.connection, &minutes, rolled)
         })
         .await
     }
@@ -40,8 +42,9 @@ impl Store {
     /// The latest minute of any site that was added; after a crash, later results are in the journal but in no minute.
     pub async fn last_minute(&self) -> Result<Option<UnixMicros>, StoreError> {
         self.read("read last minute", |c| {
-            let mut latest = c.prepare_cached("SELECT max(minute) FROM minutes")?;
-            latest.query_row([], |row| row.get::<_, Option<i64>>(0)).map(|m| m.map(UnixMicros))
+            // Not max(): rows that are not whole are left out, and it would look at all of them.
+            let mut latest = c.prepare_cached("SELECT minute FROM minutes ORDER BY minute DESC LIMIT 1")?;
+            latest.query_row([], |row| rows::time(row, 0)).optional()
         })
         .await
     }

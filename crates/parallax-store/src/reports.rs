@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use parallax_model::{Asn, Host, ReportCategory, ReportCounts, UnixMicros};
+use rusqlite::OptionalExtension;
 
 use crate::{Store, StoreError, rows};
 
@@ -110,7 +111,8 @@ impl Store {
     /// When the first report of any site came that is still kept: since then "no reports" means that nobody reported.
     pub async fn first_report_at(&self) -> Result<Option<UnixMicros>, StoreError> {
         self.read("find the first report", |c| {
-            c.prepare_cached("SELECT min(at) FROM reports")?.query_row([], |row| rows::optional_time(row, 0))
+            let mut first = c.prepare_cached("SELECT at FROM reports ORDER BY at LIMIT 1")?;
+            first.query_row([], |row| rows::time(row, 0)).optional()
         })
         .await
     }

@@ -3,11 +3,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How much is set aside: what the WAL can hold between two checkpoints (24 MiB), which folding it may add to the database, and a
 /// step of the pruning.
 pub const RESERVE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// So much must be free before a disk that was full is called anything else.
+const ROOM_BYTES: u64 = 4 * 1024 * 1024;
 
 static CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
 
@@ -27,21 +30,28 @@ impl Reserve {
         if self.path.metadata().is_ok_and(|m| m.len() == RESERVE_BYTES) {
             return Ok(());
         }
-        self.write().inspect_err(|_| drop(fs::remove_file(&self.path)))
+        write(&self.path, RESERVE_BYTES).inspect_err(|_| drop(fs::remove_file(&self.path)))
+    }
+
+    /// Whether there is room beside what is set aside, tried out.
+    pub(crate) fn room(&self) -> io::Result<()> {
+        let path = self.path.with_extension("room");
+        let tried = write(&path, ROOM_BYTES);
+        fs::remove_file(&path).and(tried)
     }
 
     /// Gives the space up; `false` when there was none.
     pub(crate) fn release(&self) -> bool {
         fs::remove_file(&self.path).is_ok()
     }
+}
 
-    fn write(&self) -> io::Result<()> {
-        let mut file = File::create(&self.path)?;
-        for _ in 0..RESERVE_BYTES / CHUNK.len() as u64 {
-            file.write_all(&CHUNK)?;
-        }
-        Ok(())
+fn write(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    for _ in 0..bytes / CHUNK.len() as u64 {
+        file.write_all(&CHUNK)?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub const MAX_GROUP: usize = 64;
 const CHECKPOINT_COMMITS: u32 = 512;
 /// … or after about this many bytes of batches, whichever comes first.
 const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+/// … or after this many changed rows: each may have dirtied a page of its own.
+const CHECKPOINT_CHANGES: u64 = 8_192;
 /// How many epochs' marks are kept in memory; beyond it they are read again.
 const MARKS_KEPT: usize = 65_536;
 
@@ -134,6 +136,8 @@ pub(crate) struct Writer {
     marks: HashMap<(AgentId, u64), Mark>,
     bytes: u64,
     commits: u32,
+    /// Rows that were changed up to the last checkpoint.
+    changes: u64,
 }
 
 impl Writer {
@@ -143,7 +147,7 @@ impl Writer {
         broken: watch::Sender<Option<Arc<str>>>,
     ) -> Self {
         let path = directory.database();
-        Self { connection, directory, path, broken, marks: HashMap::new(), bytes: 0, commits: 0 }
+        Self { connection, directory, path, broken, marks: HashMap::new(), bytes: 0, commits: 0, changes: 0 }
     }
 
     /// Works until there is nobody left who could send an order, or until told to end.
@@ -211,6 +215,12 @@ impl Writer {
             self.marks.clear();
         }
         match failed {
+            Some(Some(error))
+                if matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
+            {
+                self.note_damage(&format!("{}: {error}", job.op()));
+                self.execute("ROLLBACK TO job").map_err(|e| group_error("roll back", e))?;
+            }
             Some(Some(error)) if error.code == ErrorCode::SystemIoFailure => {
                 return Err(GroupError::Fatal(format!("{}: {error}", job.op())));
             }
@@ -235,6 +245,17 @@ impl Writer {
         }
     }
 
+    /// The next opening salvages; what is not damaged goes on being written.
+    fn note_damage(&self, reason: &str) {
+        let marker = self.directory.damaged();
+        if !marker.exists() {
+            tracing::error!(store.path = %self.path.display(), reason, "the store is damaged: the next start salvages it");
+            if let Err(error) = std::fs::write(&marker, reason) {
+                tracing::error!(%error, "and that cannot be noted");
+            }
+        }
+    }
+
     fn break_down(&self, reason: &str) {
         self.broken.send_if_modified(|now| {
             let first = now.is_none();
@@ -248,8 +269,12 @@ impl Writer {
 
     fn checkpoint_when_due(&mut self) {
         self.commits += 1;
-        if self.commits >= CHECKPOINT_COMMITS || self.bytes >= CHECKPOINT_BYTES {
-            (self.commits, self.bytes) = (0, 0);
+        let changes = self.connection.total_changes();
+        let due = self.commits >= CHECKPOINT_COMMITS
+            || self.bytes >= CHECKPOINT_BYTES
+            || changes.saturating_sub(self.changes) >= CHECKPOINT_CHANGES;
+        if due {
+            (self.commits, self.bytes, self.changes) = (0, 0, changes);
             self.checkpoint("PASSIVE");
         }
     }

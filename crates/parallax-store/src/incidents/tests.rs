@@ -6,7 +6,7 @@ use crate::fixtures::{NOW, host, store};
 fn incident_of(id: u128, site: &str, opened_at: UnixMicros, closed_at: Option<UnixMicros>) -> Incident {
     let diagnosis = Diagnosis::unknown("„Umlaut“ 'quote'", vec!["three agents".to_owned()]);
     let steps = vec![IncidentStep { at: opened_at, diagnosis }];
-    Incident { id: IncidentId(id), site: host(site), opened_at, closed_at, steps }
+    Incident { id: IncidentId(id), site: host(site), opened_at, closed_at, onset: None, steps }
 }
 
 #[tokio::test]
@@ -31,7 +31,8 @@ async fn incidents_come_back_as_they_were_newest_first() {
     assert_eq!(store.incident(IncidentId(9)).await.unwrap(), None);
     assert_eq!(store.incidents(Some(&host("c.example")), false, 10).await.unwrap(), []);
 
-    let closed = Incident { closed_at: Some(at(9)), ..second };
+    let onset = Some(Onset { at: at(2), earliest: at(1), latest: at(3) });
+    let closed = Incident { closed_at: Some(at(9)), onset, ..second };
     store.put_incident(&closed).await.unwrap();
     assert_eq!(store.incident(closed.id).await.unwrap(), Some(closed));
     assert_eq!(store.open_incidents().await.unwrap().len(), 1);

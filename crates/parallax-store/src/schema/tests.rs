@@ -46,8 +46,11 @@ fn a_file_that_is_no_database_is_refused() {
     drop(store);
     let path = dir.path().join("parallax.db");
     fs::write(&path, vec![b'x'; 8192]).unwrap();
-    let refused = Store::open(dir.path()).unwrap_err();
-    assert!(matches!(refused, StoreError::Sqlite { op: "read version", .. }), "{refused:?}");
+    let refused = Store::open(dir.path()).unwrap_err().to_string();
+    let expected =
+        "DB is damaged, file is not a database: `parallax data restore` puts a backup in its place";
+    assert_eq!(refused.replace(&path.display().to_string(), "DB"), expected);
+    assert_eq!(fs::read(&path).unwrap(), vec![b'x'; 8192]);
 }
 
 #[test]

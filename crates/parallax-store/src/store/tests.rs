@@ -100,7 +100,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else_until_there_is_space() {
 async fn a_write_that_fails_takes_nothing_of_the_others_with_it() {
     let (_dir, store) = store();
     let half = store.write("half a write", |w| {
-        w.connection.execute("INSERT INTO site_states VALUES ('half.example', '{}')", [])?;
+        w.connection.execute("INSERT INTO site_states (site, state) VALUES ('half.example', '{}')", [])?;
         w.connection.execute("INSERT INTO no_such_table VALUES (1)", [])
     });
     let (half, whole) = tokio::join!(half, store.append(batch(1, 1, 1)));
