@@ -1,6 +1,7 @@
 //! An agent as a whole: its parts, started together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parallax_model::AgentId;
 use parallax_probe::{Prober, ProberError};
@@ -88,7 +89,7 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
     let identity = dir.identity()?;
     let id = identity.id.clone();
 
-    let spool_settings = SpoolSettings { path: dir.path("spool.db"), bounds: bounds(&config.limits) };
+    let spool_settings = SpoolSettings { folder: dir.path("spool"), bounds: bounds(&config.limits) };
     let spool = Spool::open(spool_settings, child(&mut rng)).await.map_err(AgentError::Spool)?;
     let own = OwnPlaces::new(config.probe.allow_cidr, settings.clone());
     let watchdog = watchdog(settings.deadlines);
@@ -104,7 +105,13 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
     tasks.spawn_essential("agent-runner", runner.run(queue, tasks.soft().clone()));
 
     let (state, link_state) = watch::channel(LinkState::Connecting);
-    let place = Place { aggregator: config.aggregator, source: config.source, declared: config.declared };
+    let place = Place {
+        aggregator: config.aggregator,
+        source: config.source,
+        declared: config.declared,
+        #[cfg(test)]
+        lines: None,
+    };
     let history = History::default();
     let link = Link { place, dir, identity, spool, orders, clock, rng, state, seen, history };
     let stop = tasks.soft().clone();
@@ -116,8 +123,8 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
 }
 
 fn bounds(limits: &LimitsSection) -> Bounds {
-    let max_age_us = i64::from(limits.spool_hours) * 3_600 * 1_000_000;
-    Bounds { max_bytes: limits.spool_bytes, max_age_us }
+    let max_age = Duration::from_hours(limits.spool_hours.into());
+    Bounds { max_bytes: limits.spool_bytes, max_age }
 }
 
 /// A generator of its own for a part.

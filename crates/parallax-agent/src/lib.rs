@@ -23,6 +23,8 @@ mod own_network;
 mod runner;
 mod schedule;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod spool;
 mod tls;
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_model::{Seq, UnixMicros, Vantage};
+use parallax_model::{Epoch, Seq, UnixMicros, Vantage};
 use parallax_proto::address_from_wire;
 use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
 use parallax_proto::v1::agent::{RenewRequest, Welcome};
@@ -23,7 +23,7 @@ use crate::config::SourceSection;
 use crate::dial::{DialError, dial};
 use crate::identity::{DataDir, Identity, IdentityError};
 use crate::runner::Order;
-use crate::session::{End, Session, SessionError};
+use crate::session::{End, Sent, Session, SessionError};
 use crate::spool::Spool;
 use crate::tls::{AggregatorVerifier, Trust, client_config};
 
@@ -37,6 +37,8 @@ const RENEW_DEADLINE: Duration = Duration::from_secs(15);
 const STABLE: Duration = Duration::from_secs(30);
 /// How often a result may be refused before it is set aside.
 const MAX_REFUSALS: u32 = 3;
+/// Batches that are remembered as those among which something was refused.
+const MAX_SUSPECTS: usize = 32;
 
 /// Where the aggregator is and how it is reached.
 #[derive(Debug)]
@@ -44,6 +46,9 @@ pub(crate) struct Place {
     pub(crate) aggregator: String,
     pub(crate) source: SourceSection,
     pub(crate) declared: Vantage,
+    /// Where connections that need no network are handed to.
+    #[cfg(test)]
+    pub(crate) lines: Option<mpsc::Sender<tokio::io::DuplexStream>>,
 }
 
 /// The task that keeps the session.
@@ -68,7 +73,9 @@ pub(crate) struct History {
     /// Failures in a row.
     failures: u32,
     /// The result that was refused last, and how often.
-    refused: Option<(Seq, u32)>,
+    refused: Option<(Epoch, Seq, u32)>,
+    /// What was on its way then.
+    careful: Vec<Sent>,
     /// The certificate was not accepted: renew before anything else.
     unauthenticated: bool,
     renew_tried: Option<Instant>,
@@ -118,10 +125,7 @@ impl Link {
 
     /// One connection from dialling to its end.
     async fn connection(&mut self, stop: &CancellationToken) -> Result<End, LinkError> {
-        let verifier = AggregatorVerifier::new(Trust::Ca(self.identity.ca.clone()));
-        let tls = client_config(verifier, Some(self.identity.client()), Arc::clone(&self.clock))?;
-        let channel = dial(&self.place.aggregator, &self.place.source, tls).await?;
-        let mut client = AgentServiceClient::new(channel);
+        let mut client = AgentServiceClient::new(self.dial().await?);
         let now = UnixMicros(self.clock.now_micros());
         let renew_at = self.renew_at();
         let due = self.history.unauthenticated || now >= renew_at;
@@ -138,7 +142,7 @@ impl Link {
             declared: &self.place.declared,
             // A renewal that just failed is tried again in a while, from within a session.
             renew_at: if due { now.plus_secs(RENEW_GAP.as_secs().cast_signed()) } else { renew_at },
-            careful_through: self.history.refused.map_or(Seq(0), |(seq, _)| seq),
+            careful: &self.history.careful,
             stop,
         };
         let (state, seen, revoked) = (&self.state, &self.seen, &mut self.history.revoked);
@@ -149,6 +153,16 @@ impl Link {
             state.send_replace(LinkState::Connected);
         });
         Ok(end.await?)
+    }
+
+    async fn dial(&self) -> Result<Channel, LinkError> {
+        #[cfg(test)]
+        if let Some(lines) = &self.place.lines {
+            return Ok(crate::simulation::dial(lines).await?);
+        }
+        let verifier = AggregatorVerifier::new(Trust::Ca(self.identity.ca.clone()));
+        let tls = client_config(verifier, Some(self.identity.client()), Arc::clone(&self.clock))?;
+        Ok(dial(&self.place.aggregator, &self.place.source, tls).await?)
     }
 
     /// A moment between 70 and 90 percent of the certificate's life.
@@ -176,7 +190,7 @@ impl Link {
     /// Learns from how a connection ended; how long to wait before the next.
     async fn wait_after(&mut self, ended: Result<End, LinkError>) -> Duration {
         match ended {
-            Ok(End::Stopped | End::RenewalDue | End::NewEpoch) => return Duration::ZERO,
+            Ok(End::Stopped | End::RenewalDue) => return Duration::ZERO,
             Ok(End::Drained(asked)) => return backoff::after_drain(asked, &mut self.rng),
             Err(LinkError::Session(SessionError::Revoked(status))) => {
                 self.state.send_replace(LinkState::Revoked);
@@ -188,9 +202,13 @@ impl Link {
                 }
                 return backoff::after_revocation(&mut self.rng);
             }
-            Err(LinkError::Session(SessionError::Refused(Some(oldest), status))) => {
-                tracing::warn!(seq = oldest.0, reason = status.message(), "the aggregator refuses a result");
-                self.refused(oldest).await;
+            Err(LinkError::Session(SessionError::Refused(sent, status))) => {
+                tracing::warn!(
+                    batches = sent.len(),
+                    reason = status.message(),
+                    "the aggregator refuses what it is sent"
+                );
+                self.refused(sent).await;
             }
             Err(error) => {
                 let unauthenticated = matches!(error, LinkError::Session(SessionError::Unauthenticated(_)));
@@ -206,15 +224,22 @@ impl Link {
         backoff::after_failures(self.history.failures, &mut self.rng)
     }
 
-    /// A result on its way was refused. The next session sends one at a time up to it, which finds the one; that is set aside
-    /// when it is refused again and again.
-    async fn refused(&mut self, oldest: Seq) {
-        let times = self.history.refused.filter(|(seq, _)| *seq == oldest).map_or(1, |(_, times)| times + 1);
-        self.history.refused = Some((oldest, times));
+    /// Something on its way was refused. The next session sends all of it one by one, which finds the one; that is set aside when
+    /// it is refused again and again.
+    async fn refused(&mut self, sent: Vec<Sent>) {
+        let Some(Sent { epoch, first, .. }) = sent.first().copied() else { return };
+        let before = self.history.refused.filter(|(e, seq, _)| (*e, *seq) == (epoch, first));
+        let times = before.map_or(1, |(_, _, times)| times + 1);
+        self.history.refused = Some((epoch, first, times));
+        // One by one, only one was on its way: the others are still to be looked at.
+        self.history.careful.retain(|suspect| !sent.contains(suspect));
+        self.history.careful.extend(sent);
+        self.history.careful.truncate(MAX_SUSPECTS);
         if times >= MAX_REFUSALS {
             self.history.refused = None;
-            if self.spool.take_refused(oldest).await != Ok(true) {
-                tracing::warn!(seq = oldest.0, "the refused result is not in the spool any more");
+            self.history.careful.clear();
+            if self.spool.take_refused(epoch, first).await != Ok(true) {
+                tracing::warn!(seq = first.0, "the refused result is not in the spool any more");
             }
         }
     }

@@ -1,7 +1,8 @@
-//! One session with the aggregator, from Hello to its end: work comes in, results go out in their order, acks come back.
+//! One session with the aggregator, from Hello to its end: work comes in, results go out, acks come back.
 //!
 //! A result is sent as soon as it is in the spool; while as many batches as the aggregator allows are on their way, the next ones
-//! gather into a larger batch. Nothing here retries: whoever runs the session decides when to run another.
+//! gather into a larger batch. A backlog drains behind what is new, one batch on its way at a time: what is seen now never waits
+//! longer than that one takes. Nothing here retries: whoever runs the session decides when to run another.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,9 +12,7 @@ use parallax_proto::batch::{self, MAX_BATCH_BYTES, MAX_BATCH_RESULTS};
 use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
 use parallax_proto::v1::agent::session_request::Message as Up;
 use parallax_proto::v1::agent::session_response::Message as Down;
-use parallax_proto::v1::agent::{
-    Ack, Drain, Heartbeat, Hello, ResultBatch, SessionRequest, SessionResponse, Welcome,
-};
+use parallax_proto::v1::agent::{Ack, Drain, Heartbeat, Hello, SessionRequest, SessionResponse, Welcome};
 use parallax_proto::vantage_to_wire;
 use parallax_runtime::Clock;
 use prost::Message as _;
@@ -27,7 +26,7 @@ use tonic::{Code, Streaming};
 
 use crate::orders::{assign_orders, probe_order};
 use crate::runner::Order;
-use crate::spool::{Mark, Spool, SpoolGone, SpoolReport};
+use crate::spool::{Lane, Mark, Run, Spool, SpoolGone, SpoolReport};
 
 #[cfg(test)]
 mod tests;
@@ -58,8 +57,14 @@ pub(crate) enum End {
     Drained(Duration),
     /// The certificate is to be renewed now.
     RenewalDue,
-    /// The spool began a new epoch, which a new Hello must say.
-    NewEpoch,
+}
+
+/// A batch on its way: its epoch, its first and its last result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) epoch: Epoch,
+    pub(crate) first: Seq,
+    pub(crate) last: Seq,
 }
 
 /// Why a session failed.
@@ -80,9 +85,9 @@ pub(crate) enum SessionError {
     /// It takes nothing any more.
     #[error("the aggregator takes nothing any more")]
     Stalled,
-    /// The aggregator says that what we send is against the contract; with the oldest result that was on its way.
+    /// The aggregator says that what we send is against the contract; with what was on its way, oldest first.
     #[error("the aggregator refuses what it is sent: {}", .1.message())]
-    Refused(Option<Seq>, #[source] Box<tonic::Status>),
+    Refused(Vec<Sent>, #[source] Box<tonic::Status>),
     /// This agent is not wanted.
     #[error("the aggregator does not want this agent: {}", .0.message())]
     Revoked(#[source] Box<tonic::Status>),
@@ -95,13 +100,13 @@ pub(crate) enum SessionError {
 }
 
 impl SessionError {
-    pub(crate) fn of_status(status: tonic::Status, oldest_sent: Option<Seq>) -> Self {
+    pub(crate) fn of_status(status: tonic::Status, on_their_way: Vec<Sent>) -> Self {
         let code = status.code();
         let status = Box::new(status);
         match code {
             Code::PermissionDenied => Self::Revoked(status),
             Code::Unauthenticated => Self::Unauthenticated(status),
-            Code::InvalidArgument => Self::Refused(oldest_sent, status),
+            Code::InvalidArgument => Self::Refused(on_their_way, status),
             _ => Self::Stream(status),
         }
     }
@@ -116,8 +121,8 @@ pub(crate) struct Session<'a> {
     pub(crate) declared: &'a Vantage,
     /// When the certificate should be renewed.
     pub(crate) renew_at: UnixMicros,
-    /// A result that was refused: up to it, results go one by one.
-    pub(crate) careful_through: Seq,
+    /// What was on its way when something was refused: while any of it waits, results go one by one, one at a time.
+    pub(crate) careful: &'a [Sent],
     pub(crate) stop: &'a CancellationToken,
 }
 
@@ -130,33 +135,31 @@ impl Session<'_> {
     ) -> Result<End, SessionError> {
         let report = self.spool.report().await?;
         let (outbox, queue) = mpsc::channel(OUTBOX);
-        let hello = SessionRequest { message: Some(Up::Hello(self.hello(report))) };
+        let hello = SessionRequest { message: Some(Up::Hello(self.hello(&report))) };
         outbox.try_send(hello).map_err(|_| SessionError::Stalled)?;
         let opened = timeout(WELCOME_DEADLINE, async {
             let mut inbox = client.session(ReceiverStream::new(queue)).await?.into_inner();
             Ok((inbox.message().await?, inbox))
         });
         let opened: Result<_, tonic::Status> = opened.await.map_err(|_| SessionError::NoWelcome)?;
-        let (first, inbox) = opened.map_err(|status| SessionError::of_status(status, None))?;
+        let (first, inbox) = opened.map_err(|status| SessionError::of_status(status, Vec::new()))?;
         let Some(SessionResponse { message: Some(Down::Welcome(welcome)) }) = first else {
             return Err(SessionError::NoWelcome);
         };
-        let acked = Seq(welcome.acked_through_seq);
-        if !self.spool.settle(acked).await? {
-            return Ok(End::NewEpoch);
-        }
+        let newest = (report.epoch, Seq(welcome.acked_through_seq));
+        self.spool.welcomed(report, newest.1).await?;
         welcomed(&welcome);
-        let live = Live::new(self, report.epoch, &welcome, outbox);
+        let live = Live::new(self, newest, &welcome, outbox);
         live.run(inbox).await
     }
 
-    fn hello(&self, report: SpoolReport) -> Hello {
+    fn hello(&self, report: &SpoolReport) -> Hello {
         Hello {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             epoch: report.epoch.0,
             oldest_seq: report.oldest.0,
             next_seq: report.next.0,
-            dropped: report.dropped,
+            gaps: report.gaps.clone(),
             declared: Some(vantage_to_wire(self.declared)),
             clock_us: self.clock.now_micros(),
         }
@@ -166,13 +169,13 @@ impl Session<'_> {
 /// A session after its Welcome.
 struct Live<'a> {
     session: &'a Session<'a>,
-    epoch: Epoch,
     outbox: mpsc::Sender<SessionRequest>,
-    /// The last result that was sent.
-    sent: Seq,
-    /// The last result of each batch on its way.
-    unacked: VecDeque<Seq>,
-    acked: Seq,
+    /// The newest epoch, and the last of its results that was sent.
+    sent: Mark,
+    /// Whether results of older epochs may wait.
+    backlog: bool,
+    on_their_way: VecDeque<Sent>,
+    careful: Vec<Sent>,
     max_unacked: usize,
     max_results: usize,
     heartbeat: Duration,
@@ -183,19 +186,18 @@ struct Live<'a> {
 impl<'a> Live<'a> {
     fn new(
         session: &'a Session<'a>,
-        epoch: Epoch,
+        sent: Mark,
         welcome: &Welcome,
         outbox: mpsc::Sender<SessionRequest>,
     ) -> Self {
         let heartbeat_ms = welcome.heartbeat_ms.clamp(*HEARTBEAT_MS.start(), *HEARTBEAT_MS.end());
-        let acked = Seq(welcome.acked_through_seq);
         Self {
             session,
-            epoch,
             outbox,
-            sent: acked,
-            unacked: VecDeque::new(),
-            acked,
+            sent,
+            backlog: true,
+            on_their_way: VecDeque::new(),
+            careful: session.careful.to_vec(),
             max_unacked: welcome.max_unacked_batches.clamp(1, MAX_UNACKED) as usize,
             max_results: welcome.max_batch_results.clamp(1, MAX_BATCH_RESULTS) as usize,
             heartbeat: Duration::from_millis(heartbeat_ms.into()),
@@ -211,11 +213,8 @@ impl<'a> Live<'a> {
         let mut farewell = None;
         loop {
             let mark = *news.borrow_and_update();
-            if mark.0 != self.epoch {
-                return Ok(End::NewEpoch);
-            }
             self.send_what_may_go(mark).await?;
-            if farewell.is_some() && self.unacked.is_empty() {
+            if farewell.is_some() && self.on_their_way.is_empty() {
                 return Ok(End::Stopped);
             }
             tokio::select! {
@@ -242,22 +241,71 @@ impl<'a> Live<'a> {
     }
 
     /// Sends batches while there are results and the aggregator allows more on their way.
-    async fn send_what_may_go(&mut self, (_, next): Mark) -> Result<(), SessionError> {
-        while self.sent.0 + 1 < next.0 {
-            let careful = self.acked < self.session.careful_through;
-            let (max_unacked, max_results) =
-                if careful { (1, 1) } else { (self.max_unacked, self.max_results) };
-            if self.unacked.len() >= max_unacked {
-                return Ok(());
-            }
-            let Some(run) = self.session.spool.batch(self.sent, max_results).await? else { return Ok(()) };
-            let (columns, count) = fitting_columns(&run.results);
-            self.sent = Seq(run.first.0 + count as u64 - 1);
-            self.unacked.push_back(self.sent);
-            let batch = ResultBatch { epoch: self.epoch.0, first_seq: run.first.0, columns: Some(columns) };
-            self.say(Up::Results(batch))?;
+    async fn send_what_may_go(&mut self, newest: Mark) -> Result<(), SessionError> {
+        if self.sent.0 != newest.0 {
+            (self.sent, self.backlog) = ((newest.0, Seq(0)), true);
+        }
+        // What was refused comes first: nobody knows which of it is wrong until it has passed one by one.
+        if self.careful.iter().any(|suspect| suspect.epoch != newest.0) && !self.send_backlog().await? {
+            self.careful.retain(|suspect| suspect.epoch == newest.0);
+        }
+        self.send_live(newest).await?;
+        if !self.send_backlog().await? {
+            // Its place is free for what is new.
+            self.send_live(newest).await?;
         }
         Ok(())
+    }
+
+    /// Sends batches of the newest epoch.
+    async fn send_live(&mut self, newest: Mark) -> Result<(), SessionError> {
+        while self.sent.1.0 + 1 < newest.1.0 && self.on_their_way.len() < self.room(Lane::Live) {
+            let Some(run) = self.session.spool.batch(Lane::Live, self.run_length()).await? else { break };
+            let epoch = run.epoch;
+            self.sent = (epoch, self.send(run).await?);
+            if epoch != newest.0 {
+                // The epoch ended since it was looked at; the news of it is on its way.
+                self.backlog = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a batch of the backlog, if none is on its way; `false` when no backlog is left.
+    async fn send_backlog(&mut self) -> Result<bool, SessionError> {
+        let one_goes = self.on_their_way.iter().any(|sent| sent.epoch != self.sent.0);
+        if self.backlog && !one_goes && self.on_their_way.len() < self.room(Lane::Backlog) {
+            match self.session.spool.batch(Lane::Backlog, self.run_length()).await? {
+                Some(run) => drop(self.send(run).await?),
+                None => self.backlog = false,
+            }
+        }
+        Ok(self.backlog)
+    }
+
+    /// How many batches may be on their way; the backlog's one place is kept free while it waits.
+    fn room(&self, lane: Lane) -> usize {
+        let all = if self.careful.is_empty() { self.max_unacked } else { 1 };
+        if lane == Lane::Live && self.backlog && all > 1 { all - 1 } else { all }
+    }
+
+    fn run_length(&self) -> usize {
+        if self.careful.is_empty() { self.max_results } else { 1 }
+    }
+
+    /// Sends as much of a run as fits into one message, and says which result was the last.
+    async fn send(&mut self, run: Run) -> Result<Seq, SessionError> {
+        let Run { epoch, first, results, waited } = run;
+        let (mut columns, count) = fitting_columns(&results);
+        let last = Seq(first.0 + count as u64 - 1);
+        if count < results.len() {
+            self.session.spool.sent(epoch, last).await?;
+        }
+        columns.waited_s = u32::try_from(waited.as_secs()).unwrap_or(u32::MAX);
+        self.on_their_way.push_back(Sent { epoch, first, last });
+        self.say(Up::Results(batch::message(epoch.0, first.0, &columns)))?;
+        Ok(last)
     }
 
     /// Takes one message in; `Some` ends the session.
@@ -265,7 +313,8 @@ impl<'a> Live<'a> {
         &mut self,
         message: Result<Option<SessionResponse>, tonic::Status>,
     ) -> Result<Option<End>, SessionError> {
-        let message = message.map_err(|status| SessionError::of_status(status, self.oldest_sent()))?;
+        let message = message
+            .map_err(|status| SessionError::of_status(status, self.on_their_way.iter().copied().collect()))?;
         let Some(SessionResponse { message }) = message else { return Err(SessionError::Closed) };
         match message {
             Some(Down::Ack(ack)) => self.acked(ack).await?,
@@ -289,25 +338,16 @@ impl<'a> Live<'a> {
         Ok(None)
     }
 
-    /// The oldest result on its way.
-    fn oldest_sent(&self) -> Option<Seq> {
-        (!self.unacked.is_empty()).then_some(Seq(self.acked.0 + 1))
-    }
-
     async fn order(&self, order: Order) {
         // The runner is gone only when the agent stops, and then no order matters.
         let _ = self.session.orders.send(order).await;
     }
 
     async fn acked(&mut self, Ack { epoch, through_seq }: Ack) -> Result<(), SpoolGone> {
-        if Epoch(epoch) != self.epoch {
-            return Ok(());
-        }
-        self.acked = self.acked.max(Seq(through_seq));
-        while self.unacked.front().is_some_and(|last| *last <= self.acked) {
-            self.unacked.pop_front();
-        }
-        self.session.spool.acked(self.epoch, self.acked).await
+        let acked = |sent: &Sent| sent.epoch.0 == epoch && sent.last.0 <= through_seq;
+        self.on_their_way.retain(|sent| !acked(sent));
+        self.careful.retain(|sent| !acked(sent));
+        self.session.spool.acked(Epoch(epoch), Seq(through_seq)).await
     }
 
     /// Answers a heartbeat that is not itself an answer; the other answers ours.

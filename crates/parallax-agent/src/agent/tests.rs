@@ -56,7 +56,7 @@ fn check(number: u128, target: &Target) -> Down {
 }
 
 async fn one_result(talk: &mut Conversation) -> ProbeResult {
-    let columns = talk.results().await.columns.expect("columns");
+    let columns = batch::unpack(&talk.results().await.columns).expect("columns");
     let mut results = batch::decode(&columns).expect("a good batch");
     assert_eq!(results.len(), 1);
     results.pop().expect("one")
@@ -157,7 +157,7 @@ async fn a_hostile_aggregator_gets_nothing_forbidden_done() {
     let lifecycle = Lifecycle::new();
     stage.start(&lifecycle).await.expect("started");
     let mut talk = next_session(&mut stage.opened).await;
-    let epoch = talk.hello().await.epoch;
+    talk.hello().await;
     talk.welcome(0, 16, 1_000).await;
     let noticed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let targets = forbidden_targets(noticed.local_addr().expect("bound"));
@@ -175,8 +175,8 @@ async fn a_hostile_aggregator_gets_nothing_forbidden_done() {
     let (mut answered, mut judged) = (0, 0);
     while answered < ORDERED {
         let batch = talk.results().await;
-        let results = batch::decode(&batch.columns.expect("columns")).expect("a good batch");
-        talk.ack(epoch, batch.first_seq + results.len() as u64 - 1).await;
+        let results = batch::decode(&batch::unpack(&batch.columns).expect("columns")).expect("a good batch");
+        talk.ack(batch.epoch, batch.first_seq + results.len() as u64 - 1).await;
         for result in &results {
             let kind = result.outcome.kind().expect("nothing works");
             match kind {
@@ -244,7 +244,7 @@ async fn a_result_that_is_refused_three_times_is_set_aside() {
     }
     let mut talk = next_session(&mut stage.opened).await;
     let hello = talk.hello().await;
-    assert_eq!((hello.oldest_seq, hello.next_seq, hello.dropped), (0, 2, 1));
+    assert_eq!((hello.oldest_seq, hello.next_seq, hello.gaps[0].results), (0, 2, 1));
     drop(talk);
     assert_eq!(lifecycle.drain().await, Ok(()));
 }

@@ -1,6 +1,6 @@
 use parallax_model::{Micros, Outcome, Phases, ProbeResult};
 use parallax_proto::target_to_wire;
-use parallax_proto::v1::agent::{Assign, Assignment};
+use parallax_proto::v1::agent::{Assign, Assignment, ResultBatch};
 use parallax_runtime::{ManualClock, seeded};
 use tokio::task::JoinSet;
 
@@ -8,6 +8,9 @@ use super::*;
 use crate::dial::channel_over;
 use crate::fake::{Conversation, Fake, NOW_US, next_session};
 use crate::spool::{Bounds, SpoolSettings};
+
+/// Between the beginnings of two results, in microseconds: what a batch of any size keeps.
+const STEP_US: i64 = 10_000;
 
 /// An agent's side with a spool of its own.
 struct Agent {
@@ -17,20 +20,20 @@ struct Agent {
     clock: ManualClock,
     stop: CancellationToken,
     renew_at: i64,
-    careful_through: u64,
+    careful: Vec<Sent>,
     _folder: tempfile::TempDir,
 }
 
 impl Agent {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let bounds = Bounds { max_bytes: 1 << 20, max_age_us: i64::MAX };
-        let settings = SpoolSettings { path: folder.path().join("spool.db"), bounds };
+        let bounds = Bounds { max_bytes: 16 << 20, max_age: Duration::from_hours(1) };
+        let settings = SpoolSettings { folder: folder.path().join("spool"), bounds };
         let spool = Spool::open(settings, seeded(1)).await.expect("open");
         let (orders, ordered) = mpsc::channel(8);
         let clock = ManualClock::at(NOW_US);
         let stop = CancellationToken::new();
-        Self { spool, orders, ordered, clock, stop, renew_at: i64::MAX, careful_through: 0, _folder: folder }
+        Self { spool, orders, ordered, clock, stop, renew_at: i64::MAX, careful: Vec::new(), _folder: folder }
     }
 
     async fn push(&self, numbers: std::ops::RangeInclusive<u32>) {
@@ -49,7 +52,7 @@ impl Agent {
             clock: &self.clock,
             declared: &Vantage::default(),
             renew_at: UnixMicros(self.renew_at),
-            careful_through: Seq(self.careful_through),
+            careful: &self.careful,
             stop: &self.stop,
         };
         tokio::join!(session.run(AgentServiceClient::new(channel), |_| {}), play)
@@ -59,14 +62,18 @@ impl Agent {
 fn result(number: u32) -> ProbeResult {
     ProbeResult {
         phases: Phases { total: Micros(number), ..Phases::default() },
-        ..ProbeResult::new("https://example.com/".parse().expect("a target"), UnixMicros(NOW_US), Outcome::Ok)
+        ..ProbeResult::new(
+            "https://example.com/".parse().expect("a target"),
+            UnixMicros(NOW_US + STEP_US * i64::from(number)),
+            Outcome::Ok,
+        )
     }
 }
 
 /// The place of the first result of the next batch, and the numbers in it.
 async fn heard(conversation: &mut Conversation) -> (u64, Vec<u32>) {
     let ResultBatch { first_seq, columns, .. } = conversation.results().await;
-    let results = batch::decode(&columns.expect("columns")).expect("a good batch");
+    let results = batch::decode(&batch::unpack(&columns).expect("columns")).expect("a good batch");
     (first_seq, results.iter().map(|result| result.phases.total.0).collect())
 }
 
@@ -83,7 +90,10 @@ async fn results_flow_in_order_and_never_more_than_allowed() {
         .session(&fake, async {
             let mut talk = next_session(&mut opened).await;
             let hello = talk.hello().await;
-            assert_eq!((hello.oldest_seq, hello.next_seq, hello.dropped, hello.clock_us), (1, 6, 0, NOW_US));
+            assert_eq!(
+                (hello.oldest_seq, hello.next_seq, hello.gaps.len(), hello.clock_us),
+                (1, 6, 0, NOW_US)
+            );
             talk.welcome(0, 2, 2).await;
             assert_eq!(heard(&mut talk).await, (1, vec![1, 2]));
             assert_eq!(heard(&mut talk).await, (3, vec![3, 4]));
@@ -140,30 +150,47 @@ async fn after_a_break_results_come_from_where_the_aggregator_has_them() {
 }
 
 #[tokio::test]
-async fn an_aggregator_that_knows_more_than_we_ever_wrote_gets_a_new_epoch() {
+async fn a_backlog_drains_behind_what_is_new_one_batch_at_a_time() {
     let agent = Agent::new().await;
     let (fake, mut opened) = Fake::new(2040);
-    agent.push(1..=2).await;
-    let (end, epoch) = agent
+    agent.push(1..=2_500).await;
+    let (_, ()) = agent
         .session(&fake, async {
             let mut talk = next_session(&mut opened).await;
-            let hello = talk.hello().await;
-            talk.welcome(50, 8, 100).await;
-            hello.epoch
-        })
-        .await;
-    assert!(matches!(end, Ok(End::NewEpoch)), "{end:?}");
-    let (end, ()) = agent
-        .session(&fake, async {
-            let mut talk = next_session(&mut opened).await;
-            let hello = talk.hello().await;
-            assert_ne!(hello.epoch, epoch);
-            talk.welcome(0, 8, 100).await;
-            assert_eq!(heard(&mut talk).await, (1, vec![1, 2]));
+            let newest = talk.hello().await;
+            assert_eq!((newest.oldest_seq, newest.next_seq), (1, 501), "two epochs ended before");
+            talk.welcome(0, 4, 1_000).await;
+            // What was seen last, then one batch of the epoch before it; the other waits for its ack.
+            assert_eq!(ends(&talk.results().await), (newest.epoch, 2_001, 2_500));
+            let second = talk.results().await;
+            assert_eq!((ends(&second).1, ends(&second).2), (1_001, 2_000));
+            agent.push(2_501..=2_503).await;
+            assert_eq!(heard(&mut talk).await.1[0], 2_501, "what is new overtakes");
+            talk.ack(second.epoch, 1_000).await;
+            let mut first = talk.results().await;
+            while first.epoch == newest.epoch {
+                first = talk.results().await;
+            }
+            assert_eq!((ends(&first).1, ends(&first).2), (1, 1_000));
+            talk.ack(first.epoch, 1_000).await;
+            talk.ack(newest.epoch, 503).await;
+            agent.push(2_504..=2_504).await;
+            assert_eq!(heard(&mut talk).await, (504, vec![2_504]));
             talk.end(bye()).await;
         })
         .await;
-    assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
+    let report = agent.spool.report().await.expect("alive");
+    assert_eq!((report.oldest, report.next), (Seq(504), Seq(505)));
+}
+
+/// Epoch, and the numbers of the first and the last result.
+fn ends(batch: &ResultBatch) -> (u64, u32, u32) {
+    let results = batch::decode(&batch::unpack(&batch.columns).expect("columns")).expect("a good batch");
+    let number = |result: Option<&ProbeResult>| {
+        // By the moment it began: that is exact enough in batches of every size.
+        u32::try_from((result.expect("a result").started_at.0 - NOW_US) / STEP_US).expect("small")
+    };
+    (batch.epoch, number(results.first()), number(results.last()))
 }
 
 #[tokio::test]
@@ -198,7 +225,7 @@ async fn every_end_is_told_apart() {
     let cases = [
         (tonic::Status::permission_denied("revoked"), "Revoked"),
         (tonic::Status::unauthenticated("expired"), "Unauthenticated"),
-        (tonic::Status::invalid_argument("bad"), "Refused(Some(Seq(1))"),
+        (tonic::Status::invalid_argument("bad"), "Refused([Sent { epoch"),
         (tonic::Status::unavailable("bye"), "Stream"),
     ];
     for (status, expected) in cases {
@@ -218,9 +245,11 @@ async fn every_end_is_told_apart() {
 
 #[tokio::test]
 async fn after_a_refusal_results_go_one_by_one_up_to_it() {
-    let agent = Agent { careful_through: 2, ..Agent::new().await };
+    let mut agent = Agent::new().await;
     let (fake, mut opened) = Fake::new(2040);
     agent.push(1..=4).await;
+    let epoch = agent.spool.report().await.expect("alive").epoch;
+    agent.careful = vec![Sent { epoch, first: Seq(1), last: Seq(2) }];
     let (end, ()) = agent
         .session(&fake, async {
             let mut talk = next_session(&mut opened).await;

@@ -1,55 +1,78 @@
-//! What the spool knows: which results wait for the aggregator, the newest of them in memory, all of them on disk.
+//! What the spool knows: which results wait for the aggregator, those of the newest epoch in memory, all of them on disk.
 //!
-//! The file is a mirror of what memory cannot hold for long. While the file cannot be written, memory alone keeps the newest
-//! results, the oldest fall out and are counted, and every so often the file is tried again; the agent never stops for it.
+//! An epoch ends when it holds as many waiting results as one batch takes, so a backlog is a row of short epochs behind the one that
+//! is being written, and whoever sends can begin with the newest. While the disk cannot be written, memory alone keeps the newest
+//! results, the oldest fall out and are counted, and the disk is tried again every second; the agent never stops for it.
 
 use std::collections::VecDeque;
+use std::fs;
+use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use parallax_model::{Epoch, ProbeResult, Seq};
+use parallax_proto::batch::MAX_BATCH_RESULTS;
+use parallax_proto::v1::agent as wire;
 use parallax_runtime::Rng;
 use rand::Rng as _;
+use tokio::time::Instant;
 
-use super::disk::{self, Bounds, Disk, Life};
+use super::gaps::{Gap, Gaps, Reason};
+use super::segment::{Left, Segment};
+use super::{Lane, Mark, Run};
 
-/// Results kept in memory while the file works: enough that a live session never reads from disk.
-const TAIL_RESULTS: usize = 256;
-/// Results kept in memory while the file cannot be written.
-const RING_RESULTS: usize = 4_096;
-/// After a failed write, how many results come before the next try.
-const WRITE_RETRY_RESULTS: u64 = 64;
-/// How many results come before the age of the oldest is looked at.
-const AGE_CHECK_RESULTS: u64 = 256;
+/// Results kept in memory while the disk cannot be written.
+pub(super) const RING_RESULTS: usize = 4_096;
+/// Waiting results with which an epoch ends: one batch.
+const EPOCH_RESULTS: u64 = MAX_BATCH_RESULTS as u64;
+/// Bytes with which an epoch's file ends, however few of its results wait.
+const EPOCH_BYTES: u64 = 1 << 20;
+/// An epoch's file is at most this part of what the spool may hold, in bytes and in time, for whole files are dropped.
+const EPOCH_SHARE: u32 = 8;
+/// After a failed write, how long until the next try.
+const WRITE_RETRY: Duration = Duration::from_secs(1);
+/// What has waited this long is not in one batch with what has not, for a batch says how old only its last result is.
+const OLD_AFTER: Duration = Duration::from_secs(30);
+/// How long a result may wait until the disk itself is sure to have it: what a machine loses that loses its power.
+pub(super) const SYNC_AFTER: Duration = Duration::from_secs(1);
+
+/// How large and how old the spool may become.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Bytes of all files.
+    pub(crate) max_bytes: u64,
+    /// How long results wait at most.
+    pub(crate) max_age: Duration,
+}
 
 /// Where the spool is and how much it may hold.
 #[derive(Debug, Clone)]
 pub(crate) struct SpoolSettings {
-    /// The database file.
-    pub(crate) path: PathBuf,
+    /// Its folder.
+    pub(crate) folder: PathBuf,
     /// How much it may hold.
     pub(crate) bounds: Bounds,
 }
 
 /// What a Hello says about the spool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SpoolReport {
-    /// The spool's life.
+    /// The newest epoch.
     pub(crate) epoch: Epoch,
-    /// The oldest result that waits; `Seq(0)` when none does.
+    /// Its oldest result that waits; `Seq(0)` when none does.
     pub(crate) oldest: Seq,
-    /// The next place to be given out.
+    /// Its next place to be given out.
     pub(crate) next: Seq,
-    /// Results of this epoch that were dropped.
-    pub(crate) dropped: u64,
+    /// What is lost and was not told yet.
+    pub(crate) gaps: Vec<wire::Gap>,
 }
 
-/// Results with consecutive places.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Run {
-    /// The place of the first.
-    pub(crate) first: Seq,
-    /// The results.
-    pub(crate) results: Vec<ProbeResult>,
+/// A result of the newest epoch that waits.
+#[derive(Debug)]
+struct Waiting {
+    seq: u64,
+    came: Instant,
+    result: ProbeResult,
 }
 
 /// The spool without its thread.
@@ -57,263 +80,332 @@ pub(crate) struct Run {
 pub(crate) struct Book {
     settings: SpoolSettings,
     rng: Rng,
-    disk: Option<Disk>,
-    life: Life,
-    /// The newest results, in order and without holes.
-    tail: VecDeque<(u64, ProbeResult)>,
-    written_through: u64,
-    acked_through: u64,
-    deleted_through: u64,
-    retry_write_at: u64,
-    newest_us: i64,
-    /// The first place this process gives out, until the aggregator has said that it knows nothing beyond.
-    opened_at: Option<u64>,
+    /// Epochs that ended, oldest first.
+    older: VecDeque<Segment>,
+    current: Segment,
+    began: Instant,
+    /// All of the newest epoch that waits, in order.
+    tail: VecDeque<Waiting>,
+    next_seq: u64,
+    retry_at: Option<Instant>,
+    /// Since when there is something that the disk itself may not have.
+    unsynced: Option<Instant>,
+    gaps: Gaps,
 }
 
 impl Book {
-    /// Opens the spool. It always opens: without a usable file it works in memory.
-    pub(crate) fn open(settings: SpoolSettings, mut rng: Rng) -> Self {
-        let fresh = fresh_life(&mut rng);
-        let (disk, life) = match open_disk(&settings, fresh) {
-            Ok((disk, life)) => (Some(disk), life),
+    /// Opens the spool. It always opens: without a usable folder it works in memory.
+    pub(crate) fn open(settings: SpoolSettings, mut rng: Rng, now: Instant) -> Self {
+        let mut gaps = Gaps::open(settings.folder.join("gaps"));
+        let older = match left(&settings, &mut gaps, now) {
+            Ok(older) => older,
             Err(error) => {
-                tracing::error!(path = %settings.path.display(), %error, "the spool cannot be opened: results are kept in memory only");
-                (None, fresh)
+                tracing::error!(path = %settings.folder.display(), %error, "the spool cannot be opened: results are kept in memory until it can");
+                VecDeque::new()
             }
         };
-        Self {
+        let place = older.back().map_or(1, |newest| newest.order + 1);
+        let current = Segment::begin(&settings.folder, place, Epoch(rng.random()), now);
+        let mut book = Self {
             settings,
             rng,
-            disk,
-            life,
+            older,
+            current,
+            began: now,
             tail: VecDeque::new(),
-            written_through: life.next_seq - 1,
-            acked_through: 0,
-            deleted_through: 0,
-            retry_write_at: 0,
-            newest_us: i64::MIN,
-            opened_at: Some(life.next_seq),
-        }
+            next_seq: 1,
+            retry_at: None,
+            unsynced: None,
+            gaps,
+        };
+        book.flush(now);
+        book
     }
 
     /// Gives a result its place.
-    pub(crate) fn push(&mut self, result: ProbeResult) {
-        self.newest_us = self.newest_us.max(result.started_at.0);
-        self.tail.push_back((self.life.next_seq, result));
-        self.life.next_seq += 1;
+    pub(crate) fn push(&mut self, result: ProbeResult, came: Instant) {
+        self.tail.push_back(Waiting { seq: self.next_seq, came, result });
+        self.next_seq += 1;
+        if self.tail.len() as u64 == EPOCH_RESULTS {
+            self.flush(came);
+        }
     }
 
-    /// Brings the file up to date; when it cannot be, keeps what memory can hold.
-    pub(crate) fn flush(&mut self) {
-        if self.life.next_seq >= self.retry_write_at
-            && let Err(error) = self.write()
-        {
-            self.on_disk_error(&error);
-        }
-        while self.tail.len() > self.tail_limit() {
-            let Some((seq, _)) = self.tail.pop_front() else { break };
-            if seq > self.written_through {
-                self.life.dropped += 1;
+    /// Brings the files up to date; when they cannot be, keeps what memory can hold.
+    pub(crate) fn flush(&mut self, now: Instant) {
+        if self.retry_at.is_none_or(|at| at <= now) {
+            match self.write(now) {
+                Ok(()) if self.retry_at.take().is_some() => tracing::info!("the spool is written again"),
+                Ok(()) => {}
+                Err(error) => self.cannot_write(&error, now),
             }
         }
-    }
-
-    fn tail_limit(&self) -> usize {
-        if self.written_through + 1 == self.life.next_seq { TAIL_RESULTS } else { RING_RESULTS }
-    }
-
-    fn write(&mut self) -> rusqlite::Result<()> {
-        let Some(disk) = &mut self.disk else { return Ok(()) };
-        if self.acked_through > self.deleted_through {
-            disk.delete_through(self.acked_through)?;
-            self.deleted_through = self.acked_through;
+        while self.tail.len() > RING_RESULTS {
+            let Some(dropped) = self.tail.pop_front() else { break };
+            self.gaps.add(Gap::of_one(dropped.result.started_at, Reason::Disk));
         }
-        let before = self.written_through;
-        if before + 1 < self.life.next_seq {
-            let new = self.tail.iter().filter(|(seq, _)| *seq > before).map(|(seq, result)| (*seq, result));
-            disk.write(&new.collect::<Vec<_>>(), self.life)?;
-            self.written_through = self.life.next_seq - 1;
-            if self.retry_write_at > 0 {
-                tracing::info!("the spool is written again");
-                self.retry_write_at = 0;
+        self.keep_bounds(now);
+        self.gaps.flush();
+    }
+
+    fn write(&mut self, now: Instant) -> io::Result<()> {
+        let before = self.current.last;
+        let new = self.tail.iter().filter(|waiting| waiting.seq > before);
+        if new.clone().next().is_some() {
+            fs::create_dir_all(&self.settings.folder)?;
+            self.current.append(new.map(|waiting| (waiting.seq, &waiting.result)), now)?;
+            self.unsynced.get_or_insert(now);
+        }
+        let Bounds { max_bytes, max_age } = self.settings.bounds;
+        let large = self.current.bytes >= EPOCH_BYTES.min(max_bytes / u64::from(EPOCH_SHARE));
+        let old = now.saturating_duration_since(self.began) >= max_age / EPOCH_SHARE;
+        if self.tail.len() as u64 >= EPOCH_RESULTS || (!self.tail.is_empty() && (large || old)) {
+            self.sync(now);
+            // Still so, unless the disk failed to keep it.
+            if self.current.last + 1 == self.next_seq {
+                self.end_epoch(now);
             }
         }
-        self.trim(before)
+        Ok(())
     }
 
-    fn trim(&mut self, before: u64) -> rusqlite::Result<()> {
-        let Some(disk) = &mut self.disk else { return Ok(()) };
-        let check_age = before / AGE_CHECK_RESULTS != self.written_through / AGE_CHECK_RESULTS;
-        let newest_us = if check_age { self.newest_us } else { i64::MIN };
-        let trimmed = disk.trim(self.settings.bounds, newest_us)?;
-        if trimmed == 0 {
-            return Ok(());
+    /// Begins a new epoch with what the file does not have: nobody has seen it under its old places.
+    fn end_epoch(&mut self, now: Instant) {
+        let order = self.current.order + 1;
+        let fresh = Segment::begin(&self.settings.folder, order, Epoch(self.rng.random()), now);
+        let mut ended = std::mem::replace(&mut self.current, fresh);
+        ended.close();
+        self.tail.retain(|waiting| waiting.seq > ended.last);
+        for (seq, waiting) in (1..).zip(&mut self.tail) {
+            waiting.seq = seq;
         }
-        self.life.dropped += trimmed;
-        tracing::warn!(
-            trimmed,
-            dropped = self.life.dropped,
-            "the spool is full: its oldest results were dropped"
-        );
-        let oldest = disk.oldest_seq()?.unwrap_or(self.life.next_seq);
-        self.tail.retain(|(seq, _)| *seq >= oldest);
-        disk.write(&[], self.life)
+        self.next_seq = self.tail.len() as u64 + 1;
+        (self.began, self.unsynced) = (now, None);
+        if ended.waiting() > 0 {
+            self.older.push_back(ended);
+        } else {
+            ended.remove();
+        }
     }
 
-    fn on_disk_error(&mut self, error: &rusqlite::Error) {
-        if disk::is_corrupt(error) {
-            self.start_over(error);
-            return;
-        }
-        if self.retry_write_at == 0 {
+    fn cannot_write(&mut self, error: &io::Error, now: Instant) {
+        if self.retry_at.is_none() {
             tracing::error!(%error, "the spool cannot be written: results are kept in memory until it can");
-        }
-        self.retry_write_at = self.life.next_seq + WRITE_RETRY_RESULTS;
-    }
-
-    /// Begins a new file and a new epoch with what is in memory; what was only in the broken file is lost.
-    fn start_over(&mut self, error: &rusqlite::Error) {
-        tracing::error!(%error, "the spool is corrupt: it is set aside and a new one begins");
-        self.disk = None;
-        self.life = Life { next_seq: self.life.next_seq, ..fresh_life(&mut self.rng) };
-        self.opened_at = None;
-        self.written_through = self.tail.front().map_or(self.life.next_seq, |(seq, _)| *seq) - 1;
-        let path = &self.settings.path;
-        let begun =
-            disk::set_aside(path).map_err(OpenError::from).and_then(|()| Ok(Disk::open(path, self.life)?));
-        match begun {
-            Ok((disk, _)) => self.disk = Some(disk),
-            Err(error) => {
-                tracing::error!(%error, "no new spool can be made: results are kept in memory only");
+            // What the file has is safe there. The rest was handed to nobody yet: every batch comes after a flush.
+            if self.current.results > 0 {
+                self.end_epoch(now);
             }
         }
+        self.retry_at = Some(now + WRITE_RETRY);
     }
 
-    /// Results after `after` with consecutive places, at most `max`; `None` when there is none.
-    pub(crate) fn batch(&mut self, after: Seq, max: usize) -> Option<Run> {
-        let after = after.0.max(self.acked_through);
-        if after + 1 >= self.life.next_seq {
-            return None;
-        }
-        let in_memory = self.tail.front().is_some_and(|(seq, _)| *seq <= after + 1);
-        if !in_memory && let Some(run) = self.batch_from_disk(after, max) {
-            return Some(run);
-        }
-        let mut wanted = self.tail.iter().skip_while(|(seq, _)| *seq <= after).take(max).peekable();
-        let first = Seq(wanted.peek()?.0);
-        Some(Run { first, results: wanted.map(|(_, result)| result.clone()).collect() })
+    /// When the disk must be asked for certainty, if it must.
+    pub(crate) fn sync_at(&self) -> Option<Instant> {
+        self.unsynced.map(|since| since + SYNC_AFTER)
     }
 
-    fn batch_from_disk(&mut self, after: u64, max: usize) -> Option<Run> {
-        let rows = match self.disk.as_ref()?.read(after, max) {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.on_disk_error(&error);
-                return None;
+    /// Makes sure that the disk has everything. Where it says that it has not, its file is left and what is in memory is written
+    /// to another: asked again, it would say yes without having it.
+    pub(crate) fn sync(&mut self, now: Instant) {
+        self.unsynced = None;
+        if let Err(error) = self.current.sync() {
+            tracing::error!(%error, "the disk does not keep the spool's file: it is written again elsewhere");
+            let order = self.current.order + 1;
+            self.current.leave_file(&self.settings.folder, order, now);
+        }
+    }
+
+    /// Drops the oldest epochs while there is too much of them or they are too old.
+    fn keep_bounds(&mut self, now: Instant) {
+        let Bounds { max_bytes, max_age } = self.settings.bounds;
+        let mut bytes = self.current.bytes + self.older.iter().map(|segment| segment.bytes).sum::<u64>();
+        while let Some(oldest) = self.older.front_mut() {
+            if bytes <= max_bytes && oldest.age(now) <= max_age {
+                return;
             }
-        };
-        let mut run: Option<Run> = None;
-        for (seq, result) in rows {
-            match (&mut run, result) {
-                (None, None) => self.drop_row(seq),
-                (None, Some(result)) => run = Some(Run { first: Seq(seq), results: vec![result] }),
-                (Some(run), Some(result)) if run.first.0 + run.results.len() as u64 == seq => {
-                    run.results.push(result);
+            bytes = bytes.saturating_sub(oldest.bytes);
+            let ((from, until), results) = (oldest.span, oldest.waiting());
+            tracing::warn!(results, "the spool is full: its oldest results are dropped");
+            self.gaps.add(Gap { results, from, until, reason: Reason::SpoolFull });
+            oldest.remove();
+            self.older.pop_front();
+        }
+    }
+
+    /// Results that were not handed out since the session began, at most `max` with consecutive places; `None` when there is none.
+    pub(crate) fn batch(&mut self, lane: Lane, max: usize, now: Instant) -> Option<Run> {
+        let run = match lane {
+            Lane::Live => self.live(max, now),
+            Lane::Backlog => self.backlog(max, now),
+        }?;
+        self.sent(run.epoch, Seq(run.next() - 1));
+        Some(run)
+    }
+
+    fn live(&self, max: usize, now: Instant) -> Option<Run> {
+        let waiting = self.tail.iter().skip_while(|waiting| waiting.seq <= self.current.sent);
+        let first = waiting.clone().next()?;
+        let is_old = |waiting: &Waiting| now.saturating_duration_since(waiting.came) >= OLD_AFTER;
+        let fits = |(seq, waiting): &(u64, &Waiting)| *seq == waiting.seq && is_old(waiting) == is_old(first);
+        let run: Vec<&Waiting> =
+            (first.seq..).zip(waiting.take(max)).take_while(fits).map(|(_, waiting)| waiting).collect();
+        let came = run.last().map_or(first.came, |last| last.came);
+        Some(Run {
+            epoch: self.current.epoch,
+            first: Seq(first.seq),
+            results: run.iter().map(|waiting| waiting.result.clone()).collect(),
+            waited: now.saturating_duration_since(came),
+        })
+    }
+
+    fn backlog(&mut self, max: usize, now: Instant) -> Option<Run> {
+        let mut place = self.older.len();
+        while let Some(next) = place.checked_sub(1) {
+            place = next;
+            let segment = &mut self.older[place];
+            if segment.sent.max(segment.acked) >= segment.last {
+                continue;
+            }
+            match segment.next_run(max, now) {
+                Ok((run, lost)) => {
+                    if let Some(gap) = lost {
+                        self.lost(gap);
+                    }
+                    if run.is_some() {
+                        return run;
+                    }
+                    self.remove_if_acked(place);
                 }
-                (Some(_), _) => break,
+                Err(error) => {
+                    tracing::error!(%error, "a file of the spool cannot be read: what it holds is lost");
+                    let ((from, until), results) = (segment.span, segment.waiting());
+                    self.lost(Gap { results, from, until, reason: Reason::Damaged });
+                    self.older.remove(place);
+                }
             }
         }
-        run
+        None
     }
 
-    fn drop_row(&mut self, seq: u64) {
-        tracing::warn!(seq, "a result in the spool cannot be read: it is dropped");
-        self.life.dropped += 1;
-        if let Some(Err(error)) = self.disk.as_mut().map(|disk| disk.delete(seq)) {
-            self.on_disk_error(&error);
+    fn lost(&mut self, gap: Gap) {
+        tracing::warn!(results = gap.results, "results in the spool cannot be read: they are lost");
+        self.gaps.add(gap);
+    }
+
+    /// Everything of the epoch up to `through` is on its way, and nothing above it.
+    pub(crate) fn sent(&mut self, epoch: Epoch, through: Seq) {
+        let older = self.older.iter_mut().find(|segment| segment.epoch == epoch);
+        let segment = older.or_else(|| Some(&mut self.current).filter(|current| current.epoch == epoch));
+        if let Some(segment) = segment {
+            segment.sent = through.0;
         }
     }
 
-    /// Everything up to `through` is at the aggregator and need not be kept.
-    pub(crate) fn acked(&mut self, through: Seq) {
-        let through = through.0.min(self.life.next_seq - 1);
-        self.acked_through = self.acked_through.max(through);
-        while self.tail.front().is_some_and(|(seq, _)| *seq <= through) {
-            self.tail.pop_front();
+    /// Everything of the epoch up to `through` is at the aggregator and need not be kept.
+    pub(crate) fn acked(&mut self, epoch: Epoch, through: Seq) {
+        if let Some(place) = self.older.iter().position(|segment| segment.epoch == epoch) {
+            let segment = &mut self.older[place];
+            segment.acked = segment.acked.max(through.0);
+            self.remove_if_acked(place);
+        } else if self.current.epoch == epoch {
+            let through = through.0.min(self.next_seq - 1);
+            while self.tail.front().is_some_and(|waiting| waiting.seq <= through) {
+                self.tail.pop_front();
+            }
+            self.current.acked = self.current.acked.max(through);
+            // What was acked before it could be written need not be.
+            self.current.last = self.current.last.max(through);
+            if self.tail.is_empty() && self.current.bytes > 0 {
+                self.current.clear();
+                self.unsynced = None;
+            }
         }
-        self.written_through = self.written_through.max(through);
     }
 
-    /// What the aggregator said in its Welcome. When it has more of this epoch than this process found on its disk, the disk lost
-    /// its last writes and places were given out twice: a new epoch begins, under which nothing that waits is taken for known.
-    /// `false` means so.
-    pub(crate) fn settle(&mut self, acked_through: Seq) -> bool {
-        let Some(opened_at) = self.opened_at.take().filter(|opened_at| acked_through.0 >= *opened_at) else {
-            self.acked(acked_through);
-            return true;
+    fn remove_if_acked(&mut self, place: usize) {
+        if self.older.get(place).is_some_and(|segment| segment.acked >= segment.last)
+            && let Some(mut done) = self.older.remove(place)
+        {
+            done.remove();
+        }
+    }
+
+    /// Takes a result out, if it is the oldest of its epoch that waits: the aggregator will never accept it.
+    pub(crate) fn take_refused(&mut self, epoch: Epoch, seq: Seq, now: Instant) -> Option<ProbeResult> {
+        let run = if self.current.epoch == epoch {
+            self.current.sent = seq.0 - 1;
+            self.live(1, now)
+        } else {
+            let segment = self.older.iter_mut().find(|segment| segment.epoch == epoch)?;
+            segment.sent = seq.0 - 1;
+            segment.next_run(1, now).ok()?.0
         };
-        tracing::warn!("the spool lost its last writes: a new epoch begins");
-        self.acked(Seq(opened_at - 1));
-        self.life.epoch = fresh_life(&mut self.rng).epoch;
-        if let Some(Err(error)) = self.disk.as_mut().map(|disk| disk.write(&[], self.life)) {
-            self.on_disk_error(&error);
-        }
-        false
+        let result = run.filter(|run| run.first == seq)?.results.into_iter().next()?;
+        self.gaps.add(Gap::of_one(result.started_at, Reason::Refused));
+        self.acked(epoch, seq);
+        Some(result)
     }
 
-    /// Takes the oldest waiting result out, if it is still `seq`: the aggregator will never accept it.
-    pub(crate) fn take_refused(&mut self, seq: Seq) -> Option<ProbeResult> {
-        let run = self.batch(Seq(seq.0 - 1), 1).filter(|run| run.first == seq)?;
-        self.life.dropped += 1;
-        self.acked(seq);
-        run.results.into_iter().next()
-    }
-
-    /// What a Hello says.
-    pub(crate) fn report(&self) -> SpoolReport {
-        let on_disk = self.disk.as_ref().and_then(|disk| disk.oldest_seq().ok().flatten());
-        let in_memory = self.tail.front().map(|(seq, _)| *seq);
-        let oldest = [on_disk, in_memory].into_iter().flatten().filter(|seq| *seq > self.acked_through).min();
+    /// A session begins: says what its Hello says, and hands out again what is not acked.
+    pub(crate) fn report(&mut self) -> SpoolReport {
+        self.older.iter_mut().chain([&mut self.current]).for_each(|segment| segment.sent = segment.acked);
         SpoolReport {
-            epoch: self.life.epoch,
-            oldest: Seq(oldest.unwrap_or(0)),
-            next: Seq(self.life.next_seq),
-            dropped: self.life.dropped,
+            epoch: self.current.epoch,
+            oldest: Seq(self.tail.front().map_or(0, |waiting| waiting.seq)),
+            next: Seq(self.next_seq),
+            gaps: self.gaps.to_wire(),
         }
     }
 
-    /// The spool's life and the next place, for whoever waits for news.
-    pub(crate) fn mark(&self) -> (Epoch, Seq) {
-        (self.life.epoch, Seq(self.life.next_seq))
+    /// The Hello that said `told` was answered: everything of its epoch up to `through` is at the aggregator.
+    pub(crate) fn welcomed(&mut self, told: &SpoolReport, through: Seq) {
+        self.gaps.told(&told.gaps);
+        self.acked(told.epoch, through);
+    }
+
+    /// The newest epoch and its next place, for whoever waits for news.
+    pub(crate) fn mark(&self) -> Mark {
+        (self.current.epoch, Seq(self.next_seq))
+    }
+
+    /// How many results wait, and how many are lost and not told yet.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let older: u64 = self.older.iter().map(Segment::waiting).sum();
+        (older + self.tail.len() as u64, self.gaps.results())
     }
 
     #[cfg(test)]
-    pub(crate) fn disk(&self) -> Option<&Disk> {
-        self.disk.as_ref()
+    pub(super) fn gaps(&self) -> &[Gap] {
+        self.gaps.all()
+    }
+
+    /// Makes the newest file fail as on a full disk.
+    #[cfg(test)]
+    pub(super) fn fill_disk(&mut self) {
+        self.current.fill_disk();
     }
 }
 
-fn fresh_life(rng: &mut Rng) -> Life {
-    Life { epoch: Epoch(rng.random()), next_seq: 1, dropped: 0 }
-}
-
-/// Opens the file; one that is corrupt is set aside for a new one.
-fn open_disk(settings: &SpoolSettings, fresh: Life) -> Result<(Disk, Life), OpenError> {
-    match Disk::open(&settings.path, fresh) {
-        Err(error) if disk::is_corrupt(&error) => {
-            tracing::error!(path = %settings.path.display(), %error, "the spool is corrupt: it is set aside and a new one begins");
-            disk::set_aside(&settings.path)?;
-            Ok(Disk::open(&settings.path, fresh)?)
+/// What an earlier process left, oldest first.
+fn left(settings: &SpoolSettings, gaps: &mut Gaps, now: Instant) -> io::Result<VecDeque<Segment>> {
+    fs::create_dir_all(&settings.folder)?;
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&settings.folder)? {
+        let path = entry?.path();
+        match Segment::left(&path, now) {
+            Ok(Left { segment, lost }) => {
+                if let Some(gap) = lost {
+                    tracing::warn!(path = %path.display(), results = gap.results, "a file of the spool is damaged: the rest of it counts");
+                    gaps.add(gap);
+                }
+                found.extend(segment);
+            }
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "a file of the spool cannot be read");
+            }
         }
-        other => Ok(other?),
     }
-}
-
-/// Why there is no file to write to.
-#[derive(Debug, thiserror::Error)]
-enum OpenError {
-    #[error("opening the database: {0}")]
-    Database(#[from] rusqlite::Error),
-    #[error("setting the corrupt database aside: {0}")]
-    SetAside(#[from] std::io::Error),
+    found.sort_by_key(|segment| segment.order);
+    Ok(found.into())
 }
