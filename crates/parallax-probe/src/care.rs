@@ -241,7 +241,7 @@ fn is_beacons_answer(beacon: &Target, result: &ProbeResult) -> bool {
     let at_home = result.redirects.iter().all(|redirect| redirect.to.host == beacon.host);
     let as_known = match beacon.path.as_str() {
         "/generate_204" => result.status.map(StatusCode::get) == Some(NO_CONTENT),
-        "/success.txt" => result.body.as_ref().is_some_and(|body| body.sha256 == SUCCESS_TXT),
+        "/success.txt" => result.body.as_ref().is_some_and(|body| body.sha256 == Some(SUCCESS_TXT)),
         _ => true,
     };
     result.outcome.is_ok() && at_home && as_known

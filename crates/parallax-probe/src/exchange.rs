@@ -353,7 +353,10 @@ impl Reading {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(self.hash.finish().as_ref());
         let length = u32::try_from(self.length).unwrap_or(u32::MAX);
-        BodySeen { facts: BodyFacts { length, sha256, truncated: self.truncated }, prefix: self.prefix }
+        BodySeen {
+            facts: BodyFacts { length, sha256: Some(sha256), truncated: self.truncated, page: None },
+            prefix: self.prefix,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One hop: connect, handshake, one exchange, and what the answer means.
 
-use parallax_model::{FailureKind, H3Advert, Protocol, Scheme, StatusCode, Target};
+use parallax_model::{BodyFacts, FailureKind, H3Advert, Protocol, Scheme, StatusCode, Target};
 use parallax_policy::VettedAddr;
 
 use crate::advert;
@@ -9,6 +9,7 @@ use crate::emitter::emitter;
 use crate::emitter::retry_after::retry_after_s;
 use crate::exchange::{Answer, exchange};
 use crate::judge::judge;
+use crate::page_kind::page_kind;
 use crate::progress::{Progress, Stage, StageFailure};
 use crate::quic::{self, UdpPaths};
 use crate::redirect;
@@ -101,7 +102,8 @@ impl Hop<'_> {
         progress.result.outcome = judge(status, &explained);
         let now = u64::try_from(progress.result.started_at.as_secs()).unwrap_or_default();
         progress.result.retry_after_s = retry_after_s(&headers, now);
-        progress.result.body = Some(body.facts);
+        let page = page_kind(status, &body.prefix);
+        progress.result.body = Some(BodyFacts { page, ..body.facts });
         progress.result.emitter = Some(explained.emitter);
         HopEnd::Final
     }

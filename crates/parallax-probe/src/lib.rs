@@ -25,6 +25,7 @@ mod exchange;
 mod guard;
 mod hop;
 mod judge;
+mod page_kind;
 mod prober;
 mod progress;
 mod quic;

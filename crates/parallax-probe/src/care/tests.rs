@@ -105,8 +105,9 @@ async fn a_lookup_that_fails_is_the_resolvers_only_while_the_line_works() {
 
 #[test]
 fn a_beacon_is_believed_only_when_it_answers_as_it_is_known_to() {
-    let success = parallax_model::BodyFacts { length: 8, sha256: SUCCESS_TXT, truncated: false };
-    let page = parallax_model::BodyFacts { sha256: [7; 32], ..success };
+    let success =
+        parallax_model::BodyFacts { length: 8, sha256: Some(SUCCESS_TXT), truncated: false, page: None };
+    let page = parallax_model::BodyFacts { sha256: Some([7; 32]), ..success };
     let beacon = |url: &str, status, body: Option<&parallax_model::BodyFacts>, led: Option<&str>| {
         let to = led.map(target);
         let redirects =
