@@ -19,6 +19,10 @@ use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKey
 use thiserror::Error;
 use time::OffsetDateTime;
 
+/// The file in the data directory with the authority's key.
+pub(crate) const CA_KEY_FILE: &str = "ca.key.pem";
+/// The file with its certificate.
+pub(crate) const CA_FILE: &str = "ca.pem";
 /// Life of an agent's certificate, in seconds: 24 hours.
 pub(crate) const AGENT_CERTIFICATE_S: i64 = 24 * 3_600;
 /// Life of the aggregator's own certificate, made anew at each start.
@@ -84,6 +88,13 @@ impl RequestedKey {
         Ok(Self { key: csr.public_key })
     }
 
+    /// Whether the certificate is for this key.
+    pub(crate) fn is_of(&self, certificate: &CertificateDer<'_>) -> bool {
+        let parsed = x509_parser::parse_x509_certificate(certificate);
+        parsed
+            .is_ok_and(|(_, leaf)| leaf.public_key().subject_public_key.data.as_ref() == self.key.der_bytes())
+    }
+
     /// SHA-256 of the key, to tell a retry with the same key from a theft of the token.
     pub(crate) fn fingerprint(&self) -> [u8; 32] {
         sha256(self.key.der_bytes())
@@ -121,7 +132,7 @@ impl std::fmt::Debug for Authority {
 impl Authority {
     /// Reads the authority in `dir`, or makes one there. `serial` must be random.
     pub(crate) fn open(dir: &Path, now: UnixMicros, serial: [u8; 16]) -> Result<Self, AuthorityError> {
-        let (key_path, certificate_path) = (dir.join("ca.key.pem"), dir.join("ca.pem"));
+        let (key_path, certificate_path) = (dir.join(CA_KEY_FILE), dir.join(CA_FILE));
         if !certificate_path.exists() {
             create(&key_path, &certificate_path, now, serial)?;
         }

@@ -6,34 +6,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_bus::Published;
-use parallax_diagnose::{Course, Subject, World, is_bad};
-use parallax_model::{Diagnosis, Host, Incident, IncidentId, ReportCounts, Target, UnixMicros, Verdict};
+use parallax_diagnose::{AgentsNow, Breaker, MOMENT, Trust, Why, is_bad};
+use parallax_model::{
+    AgentFailure, AgentId, BeaconState, Diagnosis, FailureKind, Host, Incident, IncidentId, ProbeResult,
+    Target, UnixMicros, Vantage,
+};
+use parallax_proto::batch::Results;
 
+use crate::elsewhere::Neighbourhood;
 use crate::minutes::{Minute, Minutes};
-use crate::read::SiteView;
+use crate::read::{NetworkState, OurSide, SiteView};
 use crate::reported::Reported;
-use crate::window::{Connected, Window};
+use crate::silence::Silence;
+use crate::window::{Around, ROUNDS};
+use entry::{Entry, Found};
+
+mod entry;
 
 /// Sites that only checks made known are forgotten after this time without a result.
 const UNWATCHED_KEPT: Duration = Duration::from_hours(24);
 /// Targets known at most; a check of one more makes the longest untouched unwatched one go.
 const MAX_TARGETS: usize = 20_000;
-/// A recovery must last this many intervals.
-const RECOVER_INTERVALS: u32 = 3;
-/// And of an unwatched site this long.
-const RECOVER_UNWATCHED: Duration = Duration::from_mins(1);
-
-#[derive(Debug)]
-struct Entry {
-    window: Window,
-    course: Course,
-    dirty: bool,
-    touched: UnixMicros,
-    /// The reports it was evaluated with.
-    reported: Arc<Reported>,
-    /// What is shown of it: made when it is evaluated, shared with every reader.
-    view: Option<Arc<SiteView>>,
-}
+/// An agent's own line is judged by what it said within this time.
+const LINE_KNOWN: Duration = Duration::from_mins(2);
+/// How other sites fare is counted anew this often, while something is bad.
+const NEIGHBOURHOOD_FOR: Duration = Duration::from_secs(5);
 
 /// What an evaluation changed.
 #[derive(Debug, Default)]
@@ -54,13 +51,45 @@ pub(crate) struct Board {
     last_incidents: BTreeMap<Host, Incident>,
     /// Hosts that had to make room since the last [`Board::forget`].
     displaced: Vec<Host>,
+    /// Incidents that were joined with another one of the same site, not handed out yet.
+    joined: Vec<Incident>,
+    /// Whether each agent's own line works, and when it said so.
+    lines: BTreeMap<AgentId, (UnixMicros, bool)>,
+    silence: Silence,
+    breaker: Breaker,
+    our_side: Option<(UnixMicros, Why)>,
+    /// Whether so many sites begin to break that it may be us.
+    doubtful: bool,
+    neighbourhood: Option<(UnixMicros, Arc<Neighbourhood>)>,
+    /// Whether something bad was found since other sites were looked at last.
+    found_bad: bool,
+}
+
+/// What an evaluation is made with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn<'a> {
+    /// The moment.
+    pub now: UnixMicros,
+    /// What visitors reported, by site.
+    pub reports: &'a BTreeMap<Host, Arc<Reported>>,
+    /// Agents that are connected, with their places.
+    pub connected: &'a [(AgentId, Arc<Vantage>)],
 }
 
 impl Board {
     /// A board that knows the incidents that were open when the process last ended.
     pub(crate) fn new(open: Vec<Incident>) -> Self {
-        let last_incidents = open.into_iter().map(|i| (i.site.clone(), i)).collect();
-        Self { last_incidents, ..Self::default() }
+        let mut board = Self::default();
+        for incident in open {
+            // A site has one incident: of several the oldest goes on, the others end where it goes on.
+            if let Some(first) = board.last_incidents.get(&incident.site) {
+                let closed_at = Some(incident.latest().map_or(first.opened_at, |step| step.at));
+                board.joined.push(Incident { closed_at, ..incident });
+            } else {
+                board.last_incidents.insert(incident.site.clone(), incident);
+            }
+        }
+        board
     }
 
     fn entry(&mut self, target: &Target, now: UnixMicros) -> &mut Entry {
@@ -71,15 +100,8 @@ impl Board {
                 self.displaced.push(oldest.host);
             }
         }
-        let last = self.last_incidents.get(&target.host);
-        self.entries.entry(target.clone()).or_insert_with(|| Entry {
-            window: Window::new(None),
-            course: Course::new(target.host.clone(), last.cloned()),
-            reported: Arc::default(),
-            dirty: false,
-            touched: now,
-            view: None,
-        })
+        let last = self.last_incidents.get(&target.host).cloned();
+        self.entries.entry(target.clone()).or_insert_with(|| Entry::new(target, last, now))
     }
 
     /// Watches a target: it is known from now on even without results.
@@ -104,56 +126,152 @@ impl Board {
 
     /// Adds results. `count` also counts them into minutes; a replay of the journal counts only what was not written before.
     pub(crate) fn add(&mut self, published: &Published, count: bool) {
-        for result in published.results.iter() {
+        let Published { agent, vantage, received_at, results } = published;
+        for seen in results.by_target().iter() {
             if count {
-                self.minutes.add(result, published.received_at);
+                self.minutes.add(seen, results, *received_at);
             }
-            let entry = self.entry(&result.target, published.received_at);
-            entry.window.add(
-                published.agent.clone(),
-                &published.vantage,
-                published.received_at,
-                Arc::new(result.clone()),
-            );
+            if !self.entries.contains_key(seen.target) {
+                self.entry(seen.target, *received_at);
+            }
+            let Some(entry) = self.entries.get_mut(seen.target) else { continue };
+            let mut line = None;
+            for row in rows_that_count(seen.rows, results) {
+                let at = results.seen_at(row, *received_at);
+                let result = Arc::new(results.row(row));
+                line = line.max(Some((at, line_works(&result))));
+                entry.window.add(agent.clone(), vantage, at, result);
+            }
             entry.dirty = true;
-            entry.touched = published.received_at;
+            entry.touched = *received_at;
+            if let Some(line) = line {
+                let known = self.lines.entry(agent.clone()).or_insert(line);
+                *known = line.max(*known);
+            }
         }
     }
 
-    /// Evaluates every target that has something new or lost something to age.
-    pub(crate) fn evaluate(
-        &mut self,
-        now: UnixMicros,
-        reports: &BTreeMap<Host, Arc<Reported>>,
-        connected: &Connected,
-        mut new_id: impl FnMut() -> IncidentId,
-    ) -> Changes {
+    /// Evaluates every target that has something new or lost something to age, unless our own side is broken.
+    pub(crate) fn evaluate(&mut self, turn: Turn<'_>, mut new_id: impl FnMut() -> IncidentId) -> Changes {
         let mut changes = Changes::default();
+        let silent = self.silence.silent().clone();
+        self.silence.look(turn.connected, turn.now);
+        if silent != *self.silence.silent() {
+            self.entries.values_mut().for_each(|entry| entry.dirty = true);
+        }
+        self.freshen(turn);
+        let trust = self.look_at_ourselves(turn.now);
+        if let Trust::Broken { since, why } = trust {
+            self.our_side = Some((since, why));
+            self.suspend(why, turn.now, &mut changes);
+            return changes;
+        }
+        self.our_side = None;
+        self.doubtful = trust == Trust::Doubtful;
+        self.look_around(turn.now);
+        let due: Vec<Target> =
+            self.entries.iter().filter(|(_, e)| e.is_due()).map(|(t, _)| t.clone()).collect();
+        for target in due {
+            self.evaluate_one(&target, turn, &mut changes, &mut new_id);
+        }
+        changes
+    }
+
+    /// Drops what is old and takes up what people report.
+    fn freshen(&mut self, turn: Turn<'_>) {
+        let silent = self.silence.silent();
         for (target, entry) in &mut self.entries {
-            let aged = entry.window.expire(now);
-            let reported = reports.get(&target.host).cloned().unwrap_or_default();
-            if !(entry.dirty || aged || entry.reported != reported) {
+            let nothing = Arc::default();
+            entry.freshen(turn.reports.get(&target.host).unwrap_or(&nothing), silent, turn.now);
+        }
+    }
+
+    fn look_at_ourselves(&mut self, now: UnixMicros) -> Trust {
+        let lately =
+            |at: UnixMicros| now.since(at) < u64::try_from(LINE_KNOWN.as_micros()).unwrap_or(u64::MAX);
+        self.lines.retain(|_, (at, _)| lately(*at));
+        let (were_online, gone) = self.silence.lost();
+        let broken_lines = self.lines.values().filter(|(_, works)| !works).count();
+        let agents = AgentsNow { heard: self.lines.len(), broken_lines, were_online, gone };
+        let sites: Vec<_> = self.entries.iter().filter_map(|(target, e)| e.site_now(target, now)).collect();
+        self.breaker.look(&sites, agents, now)
+    }
+
+    /// Says of every site that nothing can be told, and takes back what was said a moment ago.
+    fn suspend(&mut self, why: Why, now: UnixMicros, changes: &mut Changes) {
+        for (target, entry) in self.entries.iter_mut().filter(|(_, entry)| !entry.suspended) {
+            if entry.window.is_empty() && entry.window.interval().is_none() {
+                // What was once said of a site that nobody looks at keeps its age.
                 continue;
             }
-            entry.dirty = false;
+            entry.suspended = true;
             changes.evaluated += 1;
-            let world = entry.window.world(now, &reported, connected);
-            let found = find(entry, target, &world);
-            entry.window.settle(found.verdict == Verdict::Up);
-            let before = entry.course.said().map(|d| (d.verdict, d.scopes.clone()));
-            let patience = entry.window.interval().map_or(RECOVER_UNWATCHED, |i| i * RECOVER_INTERVALS);
-            if let Some(incident) = entry.course.find(found, now, patience, &mut new_id) {
+            let sentence = format!("We cannot tell how {} is: our own side has a problem", target.host);
+            let reason = Diagnosis::unknown(sentence, vec![why.sentence()]);
+            if let Some(incident) = entry.course.suspend(reason.clone(), now, MOMENT) {
                 self.last_incidents.insert(target.host.clone(), incident.clone());
                 changes.incidents.push(incident);
             }
-            let after = entry.course.said();
-            if let Some(said) = after.filter(|d| before != Some((d.verdict, d.scopes.clone()))) {
-                changes.said.push((target.clone(), said.clone(), entry.course.since()));
-            }
-            entry.view = view(target, entry, now, reported.counts);
-            entry.reported = reported;
+            changes.said.push((target.clone(), reason, now));
+            entry.show(target, self.last_incidents.get(&target.host), now);
         }
-        changes
+        self.entries.values_mut().for_each(|entry| entry.window.settle(false));
+    }
+
+    fn evaluate_one(
+        &mut self,
+        target: &Target,
+        turn: Turn<'_>,
+        changes: &mut Changes,
+        new_id: &mut impl FnMut() -> IncidentId,
+    ) {
+        let others_troubled = self.others_troubled(target);
+        let neighbourhood = self.neighbourhood.as_ref().map(|(_, known)| Arc::clone(known));
+        let Some(entry) = self.entries.get_mut(target) else { return };
+        let around = Around {
+            reported: &entry.reported.clone(),
+            connected: turn.connected,
+            silent: self.silence.silent(),
+        };
+        changes.evaluated += 1;
+        entry.course.doubt(self.doubtful);
+        entry.take_up(self.last_incidents.get(&target.host), others_troubled);
+        let found = entry.look(target, &around, neighbourhood.as_deref(), turn.now);
+        self.found_bad |= is_bad(found.verdict);
+        let Found { said, incident } = entry.say(found, turn.now, new_id);
+        if let Some(incident) = incident {
+            self.last_incidents.insert(target.host.clone(), incident.clone());
+            changes.incidents.push(incident);
+        }
+        if let Some(said) = said {
+            changes.said.push((target.clone(), said, entry.course.since()));
+        }
+        entry.show(target, self.last_incidents.get(&target.host), turn.now);
+    }
+
+    /// Whether another target of the same site is in trouble.
+    fn others_troubled(&self, target: &Target) -> bool {
+        let lasts = self.last_incidents.get(&target.host).is_some_and(|last| last.closed_at.is_none());
+        let others = self.entries.iter().filter(|(other, _)| other.host == target.host && *other != target);
+        lasts && others.into_iter().any(|(_, entry)| entry.course.is_troubled())
+    }
+
+    /// Counts how other sites fare, while something is found to be wrong with one.
+    fn look_around(&mut self, now: UnixMicros) {
+        let good = u64::try_from(NEIGHBOURHOOD_FOR.as_micros()).unwrap_or(u64::MAX);
+        let known = self.neighbourhood.as_ref().is_some_and(|(at, _)| now.since(*at) < good);
+        if !std::mem::take(&mut self.found_bad) {
+            self.neighbourhood = self.neighbourhood.take().filter(|_| known);
+        } else if !known {
+            let windows = self.entries.values().map(|entry| &entry.window);
+            self.neighbourhood = Some((now, Arc::new(Neighbourhood::of(windows))));
+        }
+    }
+
+    /// How our own side is.
+    pub(crate) fn network(&self) -> NetworkState {
+        let our_side = self.our_side.map(|(since, why)| OurSide { since, sentence: why.sentence() });
+        NetworkState { our_side, notices: self.silence.notices() }
     }
 
     /// Forgets unwatched targets that nobody asked for in a day. Returns the hosts of which no target is known any more.
@@ -171,7 +289,8 @@ impl Board {
         gone
     }
 
-    /// Ends incidents that nothing will ever end: of hosts of which no target is known any more and nothing was said for a day.
+    /// Ends incidents that nothing will ever end: of hosts of which no target is known any more and nothing was said for a day, and
+    /// those that another one of the same site goes on for.
     pub(crate) fn end_orphans(&mut self, now: UnixMicros) -> Vec<Incident> {
         let kept = u64::try_from(UNWATCHED_KEPT.as_micros()).unwrap_or(u64::MAX);
         let known: BTreeSet<&Host> = self.entries.keys().map(|target| &target.host).collect();
@@ -179,7 +298,8 @@ impl Board {
         let orphan =
             |host: &Host, i: &mut Incident| i.closed_at.is_none() && !known.contains(host) && quiet(i);
         let ended = self.last_incidents.extract_if(.., orphan).map(|(_, incident)| incident);
-        ended.map(|incident| Incident { closed_at: Some(now), ..incident }).collect()
+        let ended = ended.map(|incident| Incident { closed_at: Some(now), ..incident });
+        self.joined.drain(..).chain(ended).collect()
     }
 
     /// Minutes that ended before `now`; with `all` the running one too.
@@ -192,141 +312,46 @@ impl Board {
         self.minutes.running()
     }
 
-    /// One view a host: its watched target before an unwatched one, what is touched later before what is touched earlier.
+    /// One view a host: its watched target before an unwatched one, one in trouble before one that is not, the site's own page
+    /// before another, what is touched later before what is touched earlier.
     pub(crate) fn views(&self) -> BTreeMap<Host, Arc<SiteView>> {
-        let weight = |e: &Entry| (e.window.interval().is_some(), e.touched);
-        let mut chosen: BTreeMap<&Host, &Entry> = BTreeMap::new();
+        let weight = |(target, entry): (&Target, &Entry)| {
+            let watched = entry.window.interval().is_some();
+            (
+                watched,
+                entry.course.is_troubled(),
+                *target == Target::site_default(target.host.clone()),
+                entry.touched,
+            )
+        };
+        let mut chosen: BTreeMap<&Host, (&Target, &Entry)> = BTreeMap::new();
         for (target, entry) in self.entries.iter().filter(|(_, e)| e.view.is_some()) {
-            if chosen.get(&target.host).is_none_or(|other| weight(entry) > weight(other)) {
-                chosen.insert(&target.host, entry);
+            if chosen.get(&target.host).is_none_or(|other| weight((target, entry)) > weight(*other)) {
+                chosen.insert(&target.host, (target, entry));
             }
         }
-        chosen
-            .into_iter()
-            .filter_map(|(host, e)| Some((host.clone(), Arc::clone(e.view.as_ref()?))))
-            .collect()
+        let view = |(host, (_, entry)): (&Host, (&Target, &Entry))| Some((host.clone(), entry.view.clone()?));
+        chosen.into_iter().filter_map(view).collect()
     }
 }
 
-/// What is shown of a target; nothing until something is said.
-fn view(target: &Target, entry: &Entry, now: UnixMicros, reports: ReportCounts) -> Option<Arc<SiteView>> {
-    let diagnosis = entry.course.said().cloned()?;
-    let lasts = is_bad(diagnosis.verdict) || diagnosis.verdict == Verdict::Unknown;
-    Some(Arc::new(SiteView {
-        host: target.host.clone(),
-        target: target.clone(),
-        incident: entry.course.open_incident().filter(|_| lasts).cloned(),
-        diagnosis,
-        at: now,
-        since: entry.course.since(),
-        rows: entry.window.rows(now),
-        reports,
-        interval: entry.window.interval(),
-    }))
+/// Whether the agent's own line worked when it saw this.
+fn line_works(result: &ProbeResult) -> bool {
+    let offline = result.outcome.kind() == Some(FailureKind::Agent(AgentFailure::Offline));
+    result.beacon != BeaconState::Failed && !offline
 }
 
-/// What is found out about a target now. An empty window says nothing new about an unwatched site: what was said stays, with its
-/// age beside it.
-fn find(entry: &Entry, target: &Target, world: &World) -> Diagnosis {
-    if let (true, None, Some(said)) = (entry.window.is_empty(), entry.window.interval(), entry.course.said())
-    {
-        return said.clone();
+/// Of one target's rows, oldest first, those that a window keeps: the last [`ROUNDS`] that say something, and before them the last
+/// good one when none of these is good, for the way it took. The others would be pushed out at once.
+fn rows_that_count(rows: &[u32], results: &Results) -> impl Iterator<Item = usize> {
+    let telling = rows.iter().map(|row| *row as usize).rev();
+    let mut telling = telling.filter(|row| !results.outcome(*row).is_not_applicable());
+    let mut kept: Vec<usize> = telling.by_ref().take(ROUNDS).collect();
+    if !kept.iter().any(|row| results.is_ok(*row)) {
+        kept.extend(telling.find(|row| results.is_ok(*row)));
     }
-    parallax_diagnose::diagnose(world, Subject { host: Some(&target.host) })
+    kept.into_iter().rev()
 }
 
 #[cfg(test)]
-mod tests {
-    use parallax_model::{Asn, Region, Vantage};
-
-    use super::*;
-    use crate::window::tests::result;
-
-    /// Ten agents in five networks and four regions; those of AS2 see `status`, the others 200.
-    fn round(status: u16, at: UnixMicros) -> Vec<Published> {
-        let regions = ["eu-west", "eu-central", "us-east", "ap-south"];
-        let one = |n: u32| {
-            let region: Region = regions[n as usize % 4].parse().expect("a region");
-            let vantage = Vantage { asn: Some(Asn(n % 5)), region: Some(region), ..Vantage::default() };
-            let seen = if n % 5 == 2 { status } else { 200 };
-            Published {
-                agent: format!("a{n}").parse().expect("an id"),
-                vantage: Arc::new(vantage),
-                received_at: at,
-                results: Arc::new([result(seen).as_ref().clone()]),
-            }
-        };
-        (0..20).map(one).collect()
-    }
-
-    #[test]
-    fn a_network_that_fails_becomes_an_incident_with_its_scope() {
-        let mut board = Board::default();
-        let target: Target = "https://example.com/".parse().expect("canonical");
-        board.watch(&target, Duration::from_secs(10), UnixMicros(0));
-        let none = BTreeMap::new();
-        let mut said = Vec::new();
-        for s in [1_i64, 11, 21, 31] {
-            let now = UnixMicros(0).plus_secs(s);
-            for published in round(502, now) {
-                board.add(&published, true);
-            }
-            let changes = board.evaluate(now, &none, &[], || IncidentId(1));
-            said.extend(changes.said.iter().map(|(_, d, _)| (s, d.verdict, d.scopes.clone())));
-        }
-        let scope = parallax_model::Scope { asn: Some(Asn(2)), ..Default::default() };
-        assert_eq!(
-            said.last().map(|(_, v, scopes)| (*v, scopes.clone())),
-            Some((Verdict::Partial, vec![scope]))
-        );
-        let views = board.views();
-        let view = views.get(&target.host).expect("known");
-        assert_eq!(view.incident.as_ref().map(|i| i.id), Some(IncidentId(1)));
-        assert_eq!(view.rows.len(), 20);
-        assert_eq!(board.take_minutes(UnixMicros(0).plus_secs(60), false)[0].failures, 16);
-    }
-
-    #[test]
-    fn a_watched_site_without_results_is_unknown() {
-        let mut board = Board::default();
-        let target: Target = "https://example.com/".parse().expect("canonical");
-        board.watch(&target, Duration::from_secs(10), UnixMicros(0));
-        board.evaluate(UnixMicros(0), &BTreeMap::new(), &[], || IncidentId(1));
-        let views = board.views();
-        assert_eq!(views.get(&target.host).map(|v| v.diagnosis.verdict), Some(Verdict::Unknown));
-    }
-
-    #[test]
-    fn an_unwatched_site_is_forgotten_a_day_after_its_last_result() {
-        let mut board = Board::default();
-        let target: Target = "https://a.example/".parse().expect("canonical");
-        let watched: Target = "https://b.example/".parse().expect("canonical");
-        let at = |hours: i64| UnixMicros(0).plus_secs(hours * 3_600);
-        board.entry(&target, at(0));
-        board.watch(&watched, Duration::from_secs(10), at(0));
-        assert_eq!(board.forget(at(23)), BTreeSet::new());
-        assert_eq!(board.forget(at(24)), BTreeSet::from([target.host]));
-        assert_eq!(board.forget(at(48)), BTreeSet::new());
-    }
-
-    #[test]
-    fn an_incident_whose_site_is_gone_ends_after_a_day() {
-        let mut found = Diagnosis::unknown("", Vec::new());
-        found.verdict = Verdict::Down;
-        let step = parallax_model::IncidentStep { at: UnixMicros(0), diagnosis: found };
-        let site: Host = "gone.example.com".parse().expect("a host");
-        let open = Incident {
-            id: IncidentId(1),
-            site,
-            opened_at: UnixMicros(0),
-            closed_at: None,
-            steps: vec![step],
-        };
-        let mut board = Board::new(vec![open]);
-        let at = |hours: i64| UnixMicros(0).plus_secs(hours * 3_600);
-        assert_eq!(board.end_orphans(at(23)), []);
-        let ended: Vec<_> = board.end_orphans(at(24)).into_iter().map(|i| (i.id, i.closed_at)).collect();
-        assert_eq!(ended, [(IncidentId(1), Some(at(24)))]);
-        assert_eq!(board.end_orphans(at(48)), []);
-    }
-}
+mod tests;

@@ -1,30 +1,27 @@
 //! Checks: one question, a panel of agents, now. Identical questions join the running check; a check that is less than a wave old
 //! answers again instead of sending new probes.
+//!
+//! A check is asked in two waves, 40 agents at most. The first is spread; the second goes to those about whom the two best answers
+//! differ, and only where the first decided nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use parallax_diagnose::{Subject, World};
-use parallax_model::{AgentId, CheckId, Diagnosis, ProbeResult, Target, UnixMicros, Vantage, Verdict};
-use parallax_proto::v1::agent::{ProbeNow, SessionResponse, session_response::Message};
+use parallax_model::{AgentId, CheckId, Host, Port, ProbeResult, Target, UnixMicros, Vantage};
 use parallax_runtime::{Clock, Tasks};
 use rand::Rng as _;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::Instant;
 
 use crate::budget::{Budget, WAVE_INTERVAL};
-use crate::panel::{MAX_PANEL, Near, SCOUTS, pick};
-use crate::read::{CheckEvent, CheckRefusal, CheckRow, CheckStream, PanelMember};
+use crate::panel::{MAX_PANEL, Near};
+use crate::read::{CheckEvent, CheckRefusal, CheckStream};
 use crate::sessions::Sessions;
-use crate::window::{world_agent, world_result};
+use crate::snapshot::Snapshot;
+use run::Run;
 
-/// A check ends at the latest after this, whoever has not answered.
-pub(crate) const CHECK_DEADLINE: Duration = Duration::from_secs(20);
-/// After this long without a verdict it is said how many answers are missing.
-const PROVISIONAL_AFTER: Duration = Duration::from_secs(2);
-/// How long the scouts have before the rest of the panel is asked anyway.
-const SCOUT_HEAD_START: Duration = Duration::from_millis(800);
+mod run;
+
 /// A name is scouted when nobody asked for it in this time.
 const SCOUT_MEMORY: Duration = Duration::from_hours(24);
 /// Events a slow reader of a check may be behind before it is dropped.
@@ -49,6 +46,8 @@ struct Check {
 struct State {
     checks: BTreeMap<CheckId, Check>,
     latest: BTreeMap<Target, (CheckId, UnixMicros)>,
+    /// When a host and port got a second wave, within the last [`WAVE_INTERVAL`].
+    second_waves: BTreeMap<(Host, Port), UnixMicros>,
     budget: Budget,
 }
 
@@ -61,6 +60,8 @@ pub(crate) struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Who owns the checks' tasks.
     pub tasks: Tasks,
+    /// What is published: whether our own side is in order.
+    pub snapshot: Snapshot,
 }
 
 /// Every check of this process. Clones share it.
@@ -159,6 +160,20 @@ impl Checks {
         }
     }
 
+    /// Whether a host and port may get a second wave now; noted when it may. Two of them stand as far apart as two first ones, so that
+    /// no 60 s see more than a whole panel.
+    fn may_ask_again(&self, target: &Target) -> bool {
+        let now = self.now();
+        let mut state = self.state();
+        state.second_waves.retain(|_, at| within(*at, now, WAVE_INTERVAL));
+        let place = (target.host.clone(), target.port);
+        let free = !state.second_waves.contains_key(&place);
+        if free {
+            state.second_waves.insert(place, now);
+        }
+        free
+    }
+
     fn emit(&self, id: CheckId, event: CheckEvent) {
         let mut state = self.state();
         if let Some(check) = state.checks.get_mut(&id) {
@@ -202,160 +217,5 @@ fn forget_oldest(state: &mut State) {
     latest.retain(|_, (id, _)| checks.contains_key(id));
 }
 
-/// One check while it runs.
-struct Run {
-    checks: Checks,
-    id: CheckId,
-    target: Target,
-    started_at: UnixMicros,
-    panel: Vec<(AgentId, Arc<Vantage>)>,
-    world: World,
-    answered: usize,
-    said: Option<Diagnosis>,
-}
-
-impl Run {
-    fn new(
-        checks: Checks,
-        (id, target): (CheckId, Target),
-        (started_at, salt): (UnixMicros, u64),
-        near: &Near,
-    ) -> Self {
-        let online = checks.around.sessions.online();
-        let candidates: Vec<(AgentId, Vantage)> =
-            online.iter().map(|(a, v)| (a.clone(), v.as_ref().clone())).collect();
-        let place: BTreeMap<_, _> = online.into_iter().collect();
-        let picked = pick(&candidates, MAX_PANEL, salt, near).into_iter();
-        let panel: Vec<_> = picked.filter_map(|a| place.get(&a).map(|v| (a, Arc::clone(v)))).collect();
-        let world =
-            World { agents: panel.iter().map(|(a, v)| world_agent(a, v)).collect(), ..World::default() };
-        Self { checks, id, target, started_at, panel, world, answered: 0, said: None }
-    }
-
-    fn announce(&self, state: &mut State) {
-        let member = |(agent, vantage): &(AgentId, Arc<Vantage>)| PanelMember {
-            agent: agent.clone(),
-            vantage: vantage.as_ref().clone(),
-        };
-        let panel = self.panel.iter().map(member).collect();
-        let event =
-            CheckEvent::Started { id: self.id, target: self.target.clone(), panel, at: self.started_at };
-        if let Some(check) = state.checks.get_mut(&self.id) {
-            push(check, event);
-        }
-    }
-
-    fn ask(&mut self, from: usize, to: usize) {
-        let to = to.min(self.panel.len());
-        let now = ProbeNow {
-            check_id: bytes::Bytes::copy_from_slice(&self.id.0.to_be_bytes()),
-            target: Some(parallax_proto::target_to_wire(&self.target)),
-            family: 0,
-            protocol: 0,
-            deadline_ms: u32::try_from(CHECK_DEADLINE.as_millis()).unwrap_or(u32::MAX),
-        };
-        for (agent, _) in self.panel.iter().take(to).skip(from) {
-            let message = SessionResponse { message: Some(Message::ProbeNow(now.clone())) };
-            if !self.checks.around.sessions.send(agent, message) {
-                tracing::debug!(agent.id = %agent, check.id = %self.id, "an agent of the panel cannot be asked");
-            }
-        }
-    }
-
-    /// Asks, collects, says; ends when everybody answered or the deadline passed.
-    async fn go(mut self, mut inbox: mpsc::Receiver<Row>, scouted: bool) {
-        let start = Instant::now();
-        let deadline = start + CHECK_DEADLINE;
-        let mut asked = if scouted { self.panel.len() } else { SCOUTS.min(self.panel.len()) };
-        self.ask(0, asked);
-        let soft = self.checks.around.tasks.soft().clone();
-        while self.answered < self.panel.len() {
-            let (scouts_until, speak_at) = (start + SCOUT_HEAD_START, start + PROVISIONAL_AFTER);
-            tokio::select! {
-                row = inbox.recv() => match row {
-                    Some(row) => self.take(row, start.elapsed()),
-                    None => break,
-                },
-                () = tokio::time::sleep_until(scouts_until), if asked < self.panel.len() => {}
-                () = tokio::time::sleep_until(speak_at), if self.said.is_none() => self.say_what_is_missing(),
-                () = tokio::time::sleep_until(deadline) => break,
-                () = soft.cancelled() => break,
-            }
-            if asked < self.panel.len() && (self.answered > 0 || Instant::now() >= scouts_until) {
-                self.ask(asked, usize::MAX);
-                asked = self.panel.len();
-            }
-        }
-        self.end(start.elapsed()).await;
-    }
-
-    fn take(&mut self, (agent, vantage, result): Row, after: Duration) {
-        let asked = self.panel.iter().any(|(a, _)| *a == agent);
-        let again = self.world.results.iter().any(|r| r.agent == agent);
-        if !asked || again {
-            return;
-        }
-        self.answered += 1;
-        if !result.outcome.is_not_applicable() {
-            self.world.results.push(world_result(&agent, &result, Duration::ZERO));
-        }
-        let row =
-            CheckRow { agent, vantage: vantage.as_ref().clone(), result: result.as_ref().clone(), after };
-        self.checks.emit(self.id, CheckEvent::Row(Box::new(row)));
-        let mut found = parallax_diagnose::diagnose(&self.world, Subject { host: Some(&self.target.host) });
-        if found.verdict == Verdict::Up && self.answered < self.panel.len() {
-            // Probes that fail answer later than those that work: they try again first.
-            found.sentence = format!("{} looks up so far", self.target.host);
-        }
-        self.say(found);
-    }
-
-    /// Says a verdict when it is news: another verdict, other scopes, or the last one with everything in it. That the first few
-    /// answers are too few to tell is no news yet.
-    fn say(&mut self, found: Diagnosis) {
-        let last = self.answered == self.panel.len();
-        let news = match &self.said {
-            Some(said) => said.verdict != found.verdict || said.scopes != found.scopes,
-            None => found.verdict != Verdict::Unknown,
-        };
-        if news || last {
-            self.checks.emit(self.id, CheckEvent::Verdict(Box::new(found.clone())));
-            self.said = Some(found);
-        }
-    }
-
-    /// After two seconds without a verdict people are told what is missing.
-    fn say_what_is_missing(&mut self) {
-        let (host, asked) = (&self.target.host, self.panel.len());
-        let found = if self.answered == 0 {
-            let sentence = format!("No answer yet from {asked} of {asked} testers about {host}");
-            Diagnosis::unknown(sentence, vec!["answers: none came within 2 s".to_owned()])
-        } else {
-            parallax_diagnose::diagnose(&self.world, Subject { host: Some(host) })
-        };
-        self.checks.emit(self.id, CheckEvent::Verdict(Box::new(found.clone())));
-        self.said = Some(found);
-    }
-
-    async fn end(mut self, took: Duration) {
-        let subject = Subject { host: Some(&self.target.host) };
-        let found = if self.panel.is_empty() {
-            let sentence =
-                format!("We cannot tell whether {} is up: no tester is connected.", self.target.host);
-            Diagnosis::unknown(sentence, vec!["testers: none is connected to this service now".to_owned()])
-        } else {
-            parallax_diagnose::diagnose(&self.world, subject)
-        };
-        if self.said.as_ref() != Some(&found) {
-            self.checks.emit(self.id, CheckEvent::Verdict(Box::new(found.clone())));
-            self.said = Some(found);
-        }
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let done = CheckEvent::Done { took, answered: count(self.answered), asked: count(self.panel.len()) };
-        self.checks.emit(self.id, done);
-        let events = self.checks.state().checks.get(&self.id).map(|c| c.past.clone()).unwrap_or_default();
-        let ended = EndedCheck { id: self.id, target: self.target.clone(), at: self.started_at, events };
-        // The keeper of ended checks stops only with the process; the check then lives as long as the process does.
-        drop(self.checks.ended.send(ended).await);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,12 @@ pub struct AggregatorConfig {
     pub listen: SocketAddr,
     /// Where agents connect, over mutual TLS.
     pub agents_listen: SocketAddr,
+    /// The address people reach the page under, e.g. `https://parallax.example`: for links in feeds, share cards and the sitemap.
+    pub public_url: Option<String>,
+    /// Proxies in front of the page: ranges whose `Forwarded` or `X-Forwarded-For` is believed. Nobody's by default.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Most MiB of the store's pages; beyond it the oldest raw results go before their time. 0 for no limit.
+    pub store_limit_mib: u64,
     /// Ranges the address and port policy is lifted for. For labs and inner networks; leave it empty on the Internet.
     pub allow_cidr: Vec<IpNet>,
     /// Names that are ours and never probed.
@@ -57,6 +63,9 @@ impl Default for AggregatorConfig {
             data_dir: PathBuf::from("data"),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             agents_listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            store_limit_mib: parallax_store::DEFAULT_LIMIT_BYTES / (1024 * 1024),
             allow_cidr: Vec::new(),
             own_names: Vec::new(),
             place: Vec::new(),
@@ -74,6 +83,13 @@ impl AggregatorConfig {
     }
 }
 
+/// Whether an address can stand before every path: scheme and host, perhaps a port.
+fn is_base_url(url: &str) -> bool {
+    let bare = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = bare.map(|bare| bare.trim_end_matches('/'));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '"', '<', '>']))
+}
+
 impl Section for AggregatorConfig {
     fn validate(&self, prefix: &str, errors: &mut ConfigErrors) {
         if self.data_dir.as_os_str().is_empty() {
@@ -84,6 +100,10 @@ impl Section for AggregatorConfig {
                 format_args!("{prefix}agents_listen"),
                 "must differ from `listen`: agents have a port of their own",
             );
+        }
+        if let Some(url) = self.public_url.as_deref().filter(|url| !is_base_url(url)) {
+            let text = format!("must be `https://` or `http://` and a host, without a path, got `{url}`");
+            errors.push(format_args!("{prefix}public_url"), text);
         }
         for (n, name) in self.own_names.iter().enumerate() {
             if let Err(error) = name.parse::<parallax_model::Host>() {

@@ -4,90 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_bus::{Published, Subscriber};
-use parallax_model::{Diagnosis, Incident, Target, UnixMicros};
+use parallax_model::{AgentId, Diagnosis, Incident, Target, UnixMicros, Vantage};
 use parallax_store::{MinuteRow, SiteState, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::board::{Board, Changes};
+use crate::board::{Board, Changes, Turn};
 use crate::core::{Core, store_failed};
 
 /// How often targets with new results are evaluated; results in between wait for the next turn.
 const EVALUATE_EVERY: Duration = Duration::from_millis(500);
+/// A turn that took long is followed by a pause of so many times as long: under load, evaluation leaves the time to the results.
+const PAUSE: u32 = 4;
 /// How often minutes are written and old things forgotten.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
-/// How much of the journal is replayed into windows at start.
-const REPLAY: Duration = Duration::from_mins(15);
 
 /// What is said of a site, as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Said {
-    target: Target,
-    diagnosis: Diagnosis,
-    since: UnixMicros,
-    at: UnixMicros,
-}
-
-/// Brings the board to where it was when the process last ended: what was said, open incidents, recent results.
-pub(crate) async fn restore(core: &Core) -> Result<Board, StoreError> {
-    let now = core.now();
-    let mut board = Board::new(core.store.open_incidents().await?);
-    for (target, watched) in core.watched() {
-        board.watch(&target, watched.interval, now);
-    }
-    let mut forgotten = 0_usize;
-    for state in core.store.site_states().await? {
-        if let Ok(Said { target, diagnosis, since, at }) = serde_json::from_str(&state.state) {
-            board.resume(&target, diagnosis, since, at);
-        } else {
-            tracing::debug!(target.host = %state.site, "what was said of this site cannot be read");
-            forgotten += 1;
-        }
-    }
-    if forgotten > 0 {
-        tracing::warn!(
-            sites = forgotten,
-            "what was said of some sites cannot be read; it will be found out anew"
-        );
-    }
-    let since = now.plus_micros(-i64::try_from(REPLAY.as_micros()).unwrap_or(0));
-    let mut journal = core.store.journal_since(since).await?;
-    // Minutes are written when they end. What came after the last written one is counted again from the journal.
-    let counted_until = core.store.last_minute().await?.map_or(UnixMicros(0), |m| m.plus_secs(60));
-    let (mut results, mut unreadable) = (0_usize, 0_usize);
-    while let Some(page) = journal.next_page().await? {
-        unreadable += page.damaged as usize;
-        for entry in page.entries {
-            match replayed(core, entry) {
-                Some(published) => {
-                    results += published.results.len();
-                    board.add(&published, published.received_at >= counted_until);
-                }
-                None => unreadable += 1,
-            }
-        }
-    }
-    if unreadable > 0 {
-        tracing::warn!(
-            batches = unreadable,
-            "batches of the journal are damaged or cannot be read; the rest counts"
-        );
-    }
-    tracing::info!(results, "windows are rebuilt from the journal");
-    Ok(board)
-}
-
-fn replayed(core: &Core, entry: parallax_store::JournalEntry) -> Option<Published> {
-    let columns = prost::Message::decode(entry.batch.columns.as_ref()).ok()?;
-    let results = parallax_proto::batch::decode(&columns).ok()?;
-    let vantage =
-        core.snapshot.vantages().iter().find(|v| v.agent == entry.batch.agent).map(|v| v.vantage.clone());
-    Some(Published {
-        agent: entry.batch.agent,
-        vantage: Arc::new(vantage.unwrap_or_default()),
-        received_at: entry.batch.received_at,
-        results: results.into_iter().skip(entry.skip as usize).collect(),
-    })
+pub(crate) struct Said {
+    pub(crate) target: Target,
+    pub(crate) diagnosis: Diagnosis,
+    pub(crate) since: UnixMicros,
+    pub(crate) at: UnixMicros,
 }
 
 /// Evaluates until the bus is closed and empty.
@@ -96,12 +34,14 @@ pub(crate) struct Evaluation {
     core: Arc<Core>,
     board: Board,
     subscriber: Subscriber,
+    /// Agents that were connected while this process did not end: at its end all of them leave.
+    connected: Vec<(AgentId, Arc<Vantage>)>,
 }
 
 impl Evaluation {
     /// An evaluation that goes on from `board`.
     pub(crate) const fn new(core: Arc<Core>, board: Board, subscriber: Subscriber) -> Self {
-        Self { core, board, subscriber }
+        Self { core, board, subscriber, connected: Vec::new() }
     }
 
     /// Runs until the soft signal, then takes what is still on the bus and writes what is counted.
@@ -117,7 +57,10 @@ impl Evaluation {
                     Some(published) => self.take(&published),
                     None => break,
                 },
-                _ = evaluate.tick() => self.evaluate().await,
+                _ = evaluate.tick() => {
+                    let took = self.evaluate().await;
+                    evaluate.reset_after(EVALUATE_EVERY.max(took * PAUSE));
+                }
                 _ = keep_house.tick() => self.keep_house(false).await,
                 () = self.core.schedule_dirty.notified() => self.follow_schedule(),
                 () = soft.cancelled() => break,
@@ -132,15 +75,9 @@ impl Evaluation {
     }
 
     fn take(&mut self, published: &Published) {
-        for result in published.results.iter() {
-            if let Some(check) = result.check {
-                self.core.checks.deliver(
-                    check,
-                    &published.agent,
-                    &published.vantage,
-                    &Arc::new(result.clone()),
-                );
-            }
+        for (check, row) in published.results.of_checks() {
+            let result = Arc::new(published.results.row(row));
+            self.core.checks.deliver(check, &published.agent, &published.vantage, &result);
         }
         self.board.add(published, true);
     }
@@ -164,19 +101,26 @@ impl Evaluation {
         }
     }
 
-    async fn evaluate(&mut self) {
+    /// Evaluates, publishes and keeps; returns how long the evaluation took.
+    async fn evaluate(&mut self) -> Duration {
         let started = Instant::now();
         let now = self.core.now();
         let reports = self.core.reports.all();
         let core = Arc::clone(&self.core);
-        let connected = self.core.sessions.online();
-        let changes = self.board.evaluate(now, &reports, &connected, || core.incident_id());
-        if changes.evaluated == 0 {
-            return;
+        if !self.core.tasks.soft().is_cancelled() {
+            self.connected = self.core.sessions.online();
         }
-        metrics::histogram!("parallax_evaluation_seconds").record(started.elapsed().as_secs_f64());
+        let turn = Turn { now, reports: &reports, connected: &self.connected };
+        let changes = self.board.evaluate(turn, || core.incident_id());
+        self.core.snapshot.publish_network(self.board.network());
+        if changes.evaluated == 0 {
+            return started.elapsed();
+        }
         self.core.snapshot.publish_sites(self.board.views());
+        let took = started.elapsed();
+        metrics::histogram!("parallax_evaluation_seconds").record(took.as_secs_f64());
         self.keep(changes, now).await;
+        took
     }
 
     /// Writes what changed. A store that fails is logged; what is said goes on being said.
@@ -225,12 +169,6 @@ impl Evaluation {
             Self::noted("end an incident", self.core.store.put_incident(&incident).await);
         }
         self.refresh_reports().await;
-        if !all {
-            match self.core.store.prune(now).await {
-                Ok(pruned) => tracing::trace!(?pruned, "old things were forgotten"),
-                Err(error) => drop(store_failed("prune", &error)),
-            }
-        }
     }
 
     /// Reports grow old without anybody touching them.

@@ -1,16 +1,19 @@
 //! Where agents come in: enrolment, renewal, and the stream of results.
 //!
-//! A batch goes decode → journal (fsync) → ack → bus. Identity is the certificate of the connection and place is its address; no
-//! message is believed about either.
+//! A batch goes journal (fsync) → ack → decode → bus; several of one agent may be on their way to disk at once. Identity is the
+//! certificate of the connection and place is its address; no message is believed about either.
 
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
 use parallax_bus::{Published, Publisher};
-use parallax_model::{AgentId, Epoch, ProbeResult, Seq, UnixMicros, Vantage};
-use parallax_proto::batch::{MAX_BATCH_BYTES, MAX_BATCH_RESULTS};
+use parallax_model::{AgentId, Epoch, Seq, UnixMicros, Vantage};
+use parallax_proto::batch::{Known, MAX_BATCH_BYTES, MAX_BATCH_RESULTS};
 use parallax_proto::v1::agent::agent_service_server::AgentService;
 use parallax_proto::v1::agent::session_request::Message as In;
 use parallax_proto::v1::agent::session_response::Message as Out;
@@ -19,9 +22,9 @@ use parallax_proto::v1::agent::{
     SessionRequest, SessionResponse, Welcome,
 };
 use parallax_proto::{EnrollToken, address_to_wire, vantage_from_wire, vantage_to_wire};
-use parallax_store::{Heard, JournalBatch, RedeemError};
-use prost::Message as _;
-use tokio::sync::mpsc;
+use parallax_store::{Appended, Heard, JournalBatch, RedeemError, StoreError};
+use rustls::pki_types::CertificateDer;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -29,6 +32,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::authority::{RequestedKey, agent_of, sha256};
 use crate::core::{Core, store_failed};
+use crate::lapsed::has_lapsed;
 use crate::sessions::{OUTBOX, Outbox, Seat};
 
 /// How often both sides say that they are there.
@@ -39,6 +43,10 @@ const SILENCE: Duration = Duration::from_secs(45);
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// Batches an agent may have on their way without an ack.
 const MAX_UNACKED_BATCHES: u32 = 8;
+/// Batches of all agents that are decoded and wait for a place on the bus, so that a full bus holds up bytes and not columns.
+const MAX_DECODED_BATCHES: usize = 64;
+/// Most gaps that a Hello may tell.
+const MAX_GAPS: usize = 32;
 /// When agents should come back after a planned stop.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
@@ -47,13 +55,28 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 pub(crate) struct Ingest {
     core: Arc<Core>,
     bus: Publisher,
+    decoding: Arc<Decoding>,
 }
 
 impl Ingest {
     /// A service that writes to the core's store and publishes to `bus`.
-    pub(crate) const fn new(core: Arc<Core>, bus: Publisher) -> Self {
-        Self { core, bus }
+    pub(crate) fn new(core: Arc<Core>, bus: Publisher) -> Self {
+        Self {
+            core,
+            bus,
+            decoding: Arc::new(Decoding {
+                places: Semaphore::new(MAX_DECODED_BATCHES),
+                known: Known::default(),
+            }),
+        }
     }
+}
+
+/// What decoding batches of all agents shares.
+#[derive(Debug)]
+struct Decoding {
+    places: Semaphore,
+    known: Known,
 }
 
 type TlsInfo = TlsConnectInfo<TcpConnectInfo>;
@@ -63,10 +86,9 @@ fn connection<T>(request: &Request<T>) -> Result<&TlsInfo, Status> {
 }
 
 /// Who is on the other side, by the connection's certificate.
-fn identity<T>(request: &Request<T>) -> Result<AgentId, Status> {
-    let certificates = connection(request)?.peer_certs();
-    let leaf = certificates.as_ref().and_then(|c| c.first());
-    leaf.and_then(agent_of)
+fn identity<T>(request: &Request<T>) -> Result<(AgentId, CertificateDer<'static>), Status> {
+    let leaf = connection(request)?.peer_certs().and_then(|chain| chain.first().cloned());
+    leaf.and_then(|leaf| Some((agent_of(&leaf)?, leaf)))
         .ok_or_else(|| Status::unauthenticated("an agent's certificate is needed; enrol with a token first"))
 }
 
@@ -100,12 +122,17 @@ impl AgentService for Ingest {
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
-        let agent = identity(&request)?;
+        let (agent, leaf) = identity(&request)?;
         if self.core.sessions.is_revoked(&agent) {
             return Err(Status::permission_denied("this agent's identity was revoked"));
         }
         let key = RequestedKey::from_csr(&request.into_inner().csr_der)
             .map_err(|e| Status::invalid_argument(e.to_string()))?;
+        if has_lapsed(&leaf, self.core.now()) && !key.is_of(&leaf) {
+            return Err(Status::unauthenticated(
+                "the certificate has ended and the request is for another key; enrol with a new token",
+            ));
+        }
         let chain = self.certify(&agent, &key)?;
         tracing::info!(agent.id = %agent, "an agent's certificate was renewed");
         Ok(Response::new(RenewResponse { chain_der: chain }))
@@ -115,9 +142,12 @@ impl AgentService for Ingest {
         &self,
         request: Request<Streaming<SessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let agent = identity(&request)?;
+        let (agent, leaf) = identity(&request)?;
         if self.core.sessions.is_revoked(&agent) {
             return Err(Status::permission_denied("this agent's identity was revoked"));
+        }
+        if has_lapsed(&leaf, self.core.now()) {
+            return Err(Status::unauthenticated("the certificate has ended; renew it"));
         }
         let peer = connection(&request)?
             .get_ref()
@@ -135,6 +165,8 @@ impl AgentService for Ingest {
             version: String::new(),
             outbox,
             results: 0,
+            journalling: FuturesOrdered::new(),
+            decoding: Arc::clone(&self.decoding),
         };
         self.core.tasks.spawn("agent-session", talk.run(request.into_inner()));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
@@ -161,8 +193,18 @@ struct Talk {
     declared: Vantage,
     version: String,
     outbox: Outbox,
+    decoding: Arc<Decoding>,
     /// Results that were journalled since the agent was last noted in the store.
     results: u64,
+    /// Batches on their way to disk, in the order they came; at most [`MAX_UNACKED_BATCHES`].
+    journalling: FuturesOrdered<BoxFuture<'static, Journalled>>,
+}
+
+/// A batch that came to the disk, or did not.
+struct Journalled {
+    batch: ResultBatch,
+    received_at: UnixMicros,
+    kept: Result<Appended, StoreError>,
 }
 
 impl Talk {
@@ -231,8 +273,13 @@ impl Talk {
             self.declared = vantage_from_wire(declared)
                 .map_err(|e| Status::invalid_argument(format!("hello.declared: {e}")))?;
         }
-        if hello.dropped > 0 {
-            tracing::warn!(agent.id = %self.agent, results = hello.dropped, "an agent's spool overflowed; its oldest results are lost");
+        for gap in hello.gaps.iter().take(MAX_GAPS) {
+            metrics::counter!("parallax_agent_lost_results_total", "reason" => gap.reason().as_str_name())
+                .increment(gap.results);
+            tracing::warn!(
+                agent.id = %self.agent, results = gap.results, from_us = gap.from_us, until_us = gap.until_us,
+                reason = gap.reason().as_str_name(), "an agent has lost results"
+            );
         }
         Ok(())
     }
@@ -240,13 +287,18 @@ impl Talk {
     async fn listen(&mut self, inbound: &mut Streaming<SessionRequest>, seat: &Seat) -> Result<(), Status> {
         let soft = self.core.tasks.soft().clone();
         loop {
+            let room = self.journalling.len() < MAX_UNACKED_BATCHES as usize;
             let message = tokio::select! {
-                message = tokio::time::timeout(SILENCE, inbound.message()) => message,
+                Some(journalled) = self.journalling.next(), if !self.journalling.is_empty() => {
+                    self.acknowledge(journalled).await?;
+                    continue;
+                }
+                message = tokio::time::timeout(SILENCE, inbound.message()), if room => message,
                 () = seat.end.cancelled() => return Err(self.why_ended()),
                 () = soft.cancelled() => return self.drain().await,
             };
             let message = message.map_err(|_| Status::deadline_exceeded("nothing was heard for 45 s"))??;
-            let Some(message) = message else { return Ok(()) };
+            let Some(message) = message else { return self.acknowledge_all().await };
             match message.message {
                 Some(In::Results(batch)) => self.take(batch).await?,
                 Some(In::Heartbeat(beat)) => {
@@ -269,13 +321,14 @@ impl Talk {
         }
     }
 
-    async fn drain(&self) -> Result<(), Status> {
+    async fn drain(&mut self) -> Result<(), Status> {
+        self.acknowledge_all().await?;
         let after = u32::try_from(RECONNECT_AFTER.as_millis()).unwrap_or(u32::MAX);
         self.say(Out::Drain(Drain { reason: "the aggregator stops".to_owned(), reconnect_after_ms: after }))
             .await
     }
 
-    async fn say(&self, message: Out) -> Result<(), Status> {
+    async fn say(&mut self, message: Out) -> Result<(), Status> {
         let gone = |_| Status::cancelled("the agent is gone");
         self.outbox.send(Ok(SessionResponse { message: Some(message) })).await.map_err(gone)
     }
@@ -292,61 +345,74 @@ impl Talk {
         self.core.store.heard(vec![heard]).await.map_err(|e| store_failed("note an agent", &e))
     }
 
-    /// Journals a batch, acks it, publishes what is new in it. A batch that cannot be decoded is journalled and acked all the same:
-    /// the agent could only send it again, and its bytes are kept for whoever looks into it.
+    /// Hands a batch to the journal as it came. It is not looked into: one that cannot be decoded is kept and acked like the others,
+    /// for the agent could only send it again, and its bytes are there for whoever looks into it.
     async fn take(&mut self, batch: ResultBatch) -> Result<(), Status> {
-        let columns = batch.columns.ok_or_else(|| Status::invalid_argument("results.columns is missing"))?;
-        if columns.count == 0 || columns.count > MAX_BATCH_RESULTS || batch.first_seq == 0 {
+        if batch.count == 0 || batch.count > MAX_BATCH_RESULTS || batch.first_seq == 0 {
             return Err(Status::invalid_argument(
                 "a batch has 1 to 1,000 results and begins at seq 1 or later",
             ));
         }
         let received_at = self.core.now();
-        let decoded = parallax_proto::batch::decode(&columns);
         let journalled = JournalBatch {
             agent: self.agent.clone(),
             epoch: Epoch(batch.epoch),
             first_seq: Seq(batch.first_seq),
-            count: columns.count,
+            count: batch.count,
             received_at,
-            columns: columns.encode_to_vec().into(),
+            columns: batch.columns.clone(),
         };
-        let appended =
-            self.core.store.append(journalled).await.map_err(|e| store_failed("journal results", &e))?;
+        let appending = self.core.store.begin_append(journalled).await;
+        let appending = appending.map_err(|e| store_failed("journal results", &e))?;
+        self.journalling.push_back(Box::pin(async move {
+            Journalled { batch, received_at, kept: appending.kept().await }
+        }));
+        Ok(())
+    }
+
+    /// Waits for what is on its way to disk and acks it.
+    async fn acknowledge_all(&mut self) -> Result<(), Status> {
+        while let Some(journalled) = self.journalling.next().await {
+            self.acknowledge(journalled).await?;
+        }
+        Ok(())
+    }
+
+    /// Acks a batch that is on disk and publishes what is new in it.
+    async fn acknowledge(&mut self, journalled: Journalled) -> Result<(), Status> {
+        let Journalled { batch, received_at, kept } = journalled;
+        let appended = kept.map_err(|e| store_failed("journal results", &e))?;
         if appended.missing > 0 {
             tracing::warn!(agent.id = %self.agent, results = appended.missing, "results are missing: the agent dropped them before they were sent");
         }
         self.say(Out::Ack(Ack { epoch: batch.epoch, through_seq: appended.through.0 })).await?;
-        let fresh = u64::from(columns.count.saturating_sub(appended.skip));
+        let fresh = u64::from(batch.count.saturating_sub(appended.skip));
+        if fresh == 0 {
+            return Ok(());
+        }
         metrics::counter!("parallax_results_total").increment(fresh);
         self.results += fresh;
-        match decoded {
-            Ok(results) => self.publish(results, appended.skip as usize, received_at).await,
-            Err(error) => {
-                metrics::counter!("parallax_poison_batches_total").increment(1);
-                tracing::warn!(agent.id = %self.agent, %error, "a batch cannot be read; it is kept and counts as nothing");
-                Ok(())
-            }
-        }
+        self.publish(&batch, appended.skip as usize, received_at).await
     }
 
     async fn publish(
-        &self,
-        results: Vec<ProbeResult>,
+        &mut self,
+        batch: &ResultBatch,
         skip: usize,
         received_at: UnixMicros,
     ) -> Result<(), Status> {
-        let fresh: Arc<[ProbeResult]> = results.into_iter().skip(skip).collect();
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let published = Published {
-            agent: self.agent.clone(),
-            vantage: Arc::clone(&self.vantage),
-            received_at,
-            results: fresh,
+        // Never closed.
+        let _place = self.decoding.places.acquire().await.ok();
+        let results = match parallax_proto::batch::read(&batch.columns, batch.count, &self.decoding.known) {
+            Ok(results) => Arc::new(results.without_first(skip)),
+            Err(error) => {
+                metrics::counter!("parallax_poison_batches_total").increment(1);
+                tracing::warn!(agent.id = %self.agent, epoch = batch.epoch, first_seq = batch.first_seq, %error, "a batch cannot be read; it is kept and counts as nothing");
+                return Ok(());
+            }
         };
-        match self.bus.publish(published).await {
+        let (agent, vantage) = (self.agent.clone(), Arc::clone(&self.vantage));
+        match self.bus.publish(Published { agent, vantage, received_at, results }).await {
             // Stopping: the journal has them, and windows are rebuilt from it.
             Err(_) if self.core.tasks.soft().is_cancelled() => Ok(()),
             other => other.map_err(|_| Status::unavailable("the aggregator stops; nothing acked is lost")),

@@ -10,9 +10,11 @@ mod budget;
 mod checks;
 mod config;
 mod core;
+mod elsewhere;
 mod evaluation;
 mod ingest;
 mod kept;
+mod lapsed;
 mod listener;
 mod minutes;
 mod panel;
@@ -21,10 +23,13 @@ mod read;
 mod reader;
 mod reported;
 mod reporter;
+mod restore;
 mod services;
 mod sessions;
+mod silence;
 mod snapshot;
 mod start;
+mod upkeep;
 mod vantages;
 mod window;
 
@@ -33,8 +38,9 @@ pub use config::{AggregatorConfig, DEFAULT_INTERVAL_MS, TargetSection};
 pub use listener::TlsSetupError;
 pub use place::Place;
 pub use read::{
-    BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryMinute, PanelMember, ReadError,
-    ReadSide, ReportInput, ReportKind, SiteView, VantagePoint,
+    BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryMinute, NetworkState, OurSide,
+    PanelMember, ReadError, ReadSide, ReportInput, ReportKind, ReportShares, SiteView, VantageNotice,
+    VantagePoint,
 };
 pub use reader::Reader;
-pub use start::{Aggregator, AggregatorParts, OPERATOR_KEY_FILE, StartError};
+pub use start::{Aggregator, AggregatorParts, KEPT_FILES, OPERATOR_KEY_FILE, StartError};

@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::authority::{Authority, ServerIdentity};
+use crate::lapsed::LapsedVerifier;
 
 /// Longest TLS handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
@@ -53,7 +54,7 @@ pub(crate) fn acceptor(
         .build()?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(LapsedVerifier::new(verifier))
         .with_single_cert(identity.chain, identity.key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use parallax_model::{Host, Micros, ProbeResult, UnixMicros};
+use parallax_model::{Host, Micros, UnixMicros};
+use parallax_proto::batch::{Results, TargetRows};
 
 const MINUTE_US: i64 = 60_000_000;
 /// Times to the first byte kept of one minute; their median is what stays. Later ones of a busy minute are not looked at.
@@ -32,6 +33,25 @@ struct Counting {
     first_bytes: Vec<u32>,
 }
 
+impl Counting {
+    fn add(&mut self, results: &Results, row: usize) {
+        let outcome = results.outcome(row);
+        let own = outcome.kind().is_some_and(parallax_model::FailureKind::is_agent)
+            || results.beacon(row) == parallax_model::BeaconState::Failed;
+        if own {
+            return;
+        }
+        self.results += 1;
+        if outcome.is_ok() {
+            if let (Some(us), true) = (results.first_byte(row), self.first_bytes.len() < MAX_SAMPLES) {
+                self.first_bytes.push(us.0);
+            }
+        } else {
+            self.failures += 1;
+        }
+    }
+}
+
 /// Minutes that are still being counted.
 #[derive(Debug, Default)]
 pub(crate) struct Minutes {
@@ -39,23 +59,22 @@ pub(crate) struct Minutes {
 }
 
 impl Minutes {
-    /// Counts one result into the minute in which it was received. The agent's own failures count as nothing: they say nothing
-    /// about the site.
-    pub(crate) fn add(&mut self, result: &ProbeResult, received_at: UnixMicros) {
-        let own = result.outcome.kind().is_some_and(parallax_model::FailureKind::is_agent)
-            || result.beacon == parallax_model::BeaconState::Failed;
-        if own {
-            return;
-        }
-        let minute = UnixMicros(received_at.0.div_euclid(MINUTE_US) * MINUTE_US);
-        let counting = self.open.entry(minute).or_default().entry(result.target.host.clone()).or_default();
-        counting.results += 1;
-        if result.outcome.is_ok() {
-            if let (Some(us), true) = (result.phases.first_byte, counting.first_bytes.len() < MAX_SAMPLES) {
-                counting.first_bytes.push(us.0);
+    /// Counts one target's results into the minutes in which they were seen. The agent's own failures count as nothing: they say
+    /// nothing about the site.
+    pub(crate) fn add(&mut self, seen: TargetRows<'_>, results: &Results, received_at: UnixMicros) {
+        let minute =
+            |row: u32| results.seen_at(row as usize, received_at).0.div_euclid(MINUTE_US) * MINUTE_US;
+        for same in seen.rows.chunk_by(|a, b| minute(*a) == minute(*b)) {
+            let at = UnixMicros(same.first().map_or(0, |row| minute(*row)));
+            let sites = self.open.entry(at).or_default();
+            if !sites.contains_key(&seen.target.host) {
+                sites.insert(seen.target.host.clone(), Counting::default());
             }
-        } else {
-            counting.failures += 1;
+            if let Some(counting) = sites.get_mut(&seen.target.host) {
+                for row in same {
+                    counting.add(results, *row as usize);
+                }
+            }
         }
     }
 
@@ -98,7 +117,8 @@ mod tests {
         let mut minutes = Minutes::default();
         let at = |s: i64| UnixMicros(0).plus_secs(s);
         for (s, status) in [(1, 200), (2, 502), (59, 200), (61, 200)] {
-            minutes.add(&result(status), at(s));
+            let one = Results::from_results(&[result(status).as_ref().clone()]).expect("it travels");
+            one.by_target().iter().for_each(|seen| minutes.add(seen, &one, at(s)));
         }
         let running = minutes.running();
         let counts: Vec<_> = running.values().flatten().map(|m| (m.at, m.results, m.failures)).collect();

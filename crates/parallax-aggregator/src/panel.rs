@@ -8,6 +8,10 @@ use parallax_model::{AgentId, Asn, Country, Region, Vantage};
 
 /// Most agents one target is asked by within 60 seconds, whoever wants to know (threats.md G3).
 pub(crate) const MAX_PANEL: usize = 40;
+/// How many agents are asked at first; the others of [`MAX_PANEL`] are for what the first ones leave open.
+pub(crate) const FIRST_WAVE: usize = 30;
+/// Most agents that are asked about what is left open.
+pub(crate) const SECOND_WAVE: usize = 15;
 /// How many agents look first at a name nobody asked for in 24 hours, so that thousands of names that all lead to one address
 /// do not become thousands of waves.
 pub(crate) const SCOUTS: usize = 3;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_model::{
-    AgentId, CheckId, Diagnosis, Host, Incident, IncidentId, Micros, ProbeResult, ReportCategory,
-    ReportCounts, Target, UnixMicros, Vantage,
+    AgentId, Asn, CheckId, Diagnosis, Disagreement, Host, Incident, IncidentId, IspName, Micros, ProbeResult,
+    ReportCategory, ReportCounts, Target, UnixMicros, Vantage,
 };
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
@@ -72,6 +72,43 @@ pub struct SiteView {
     pub incident: Option<Incident>,
     /// How often it is probed; `None` when it is not watched and only checks made it known.
     pub interval: Option<Duration>,
+    /// Where people and testers do not say the same; `None` while they do.
+    pub disagreement: Option<Disagreement>,
+}
+
+/// How our own side is: whether sites can be judged at all, and which networks' agents fell silent at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NetworkState {
+    /// What is wrong with ourselves; every verdict is unknown meanwhile.
+    pub our_side: Option<OurSide>,
+    /// Networks whose agents are gone all at once. No outage of any site.
+    pub notices: Vec<VantageNotice>,
+}
+
+/// A problem of our own, not of the sites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OurSide {
+    /// Since when.
+    pub since: UnixMicros,
+    /// One plain sentence.
+    pub sentence: String,
+}
+
+/// Agents of one network that fell silent at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VantageNotice {
+    /// Which network.
+    pub asn: Asn,
+    /// Its name.
+    pub isp: Option<IspName>,
+    /// When the first of them fell silent.
+    pub since: UnixMicros,
+    /// How many are silent now.
+    pub lost: u32,
+    /// How many stood there before.
+    pub of: u32,
+    /// One plain sentence.
+    pub sentence: String,
 }
 
 /// One minute of a site's past.
@@ -217,6 +254,15 @@ pub struct ReportInput {
     pub from: Option<IpAddr>,
 }
 
+/// What was reported of a site in the last 24 hours, divided.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReportShares {
+    /// How often each category was named, most often first.
+    pub categories: Vec<(ReportCategory, u32)>,
+    /// Distinct reporters of problems by network, most first; those of an unknown network are left out.
+    pub networks: Vec<(Asn, u32)>,
+}
+
 /// Everything a page, an API or a feed may ask.
 pub trait ReadSide: Send + Sync + 'static {
     /// What was typed as a canonical target, or why it may not be probed. The same answer everywhere: page, gRPC, CLI.
@@ -233,6 +279,11 @@ pub trait ReadSide: Send + Sync + 'static {
 
     /// Every agent of the last seven days.
     fn vantages(&self) -> Arc<Vec<VantagePoint>>;
+
+    /// How our own side is.
+    fn network(&self) -> Arc<NetworkState> {
+        Arc::default()
+    }
 
     /// Minutes of a site from `since` on, oldest first, those without results left out.
     fn history<'a>(
@@ -268,6 +319,18 @@ pub trait ReadSide: Send + Sync + 'static {
 
     /// Problem reports of a site in quarter hours of the last 24 hours, oldest first.
     fn reports_by_quarter<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<Vec<u32>, ReadError>>;
+
+    /// The reports of a site in the last 24 hours by category and by network.
+    fn report_shares<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<ReportShares, ReadError>> {
+        let _ = host;
+        Box::pin(async { Ok(ReportShares::default()) })
+    }
+
+    /// Where an address stands, for the one who asks from it; unknown parts are `None`. Nothing is kept.
+    fn origin(&self, from: IpAddr) -> Vantage {
+        let _ = from;
+        Vantage::default()
+    }
 
     /// What time it is, by the clock everything else was stamped with.
     fn now(&self) -> UnixMicros;

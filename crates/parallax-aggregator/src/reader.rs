@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros};
+use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros, Vantage};
 use parallax_runtime::Tasks;
 use parallax_store::{CheckRecord, MinuteRow, ReportRow};
 use tokio::sync::watch;
@@ -14,12 +14,14 @@ use crate::kept;
 use crate::minutes::Minute;
 use crate::panel::Near;
 use crate::read::{
-    BoxFuture, CheckRefusal, CheckStream, HistoryMinute, ReadError, ReadSide, ReportInput, ReportKind,
-    SiteView, VantagePoint,
+    BoxFuture, CheckRefusal, CheckStream, HistoryMinute, NetworkState, ReadError, ReadSide, ReportInput,
+    ReportKind, ReportShares, SiteView, VantagePoint,
 };
 
 /// One minute.
 const MINUTE_US: u64 = 60_000_000;
+/// One day, in seconds.
+const DAY_S: i64 = 86_400;
 /// A page shows at most this many incidents.
 const MAX_INCIDENTS: u32 = 1_000;
 
@@ -70,6 +72,10 @@ impl ReadSide for Reader {
 
     fn vantages(&self) -> Arc<Vec<VantagePoint>> {
         self.core.snapshot.vantages()
+    }
+
+    fn network(&self) -> Arc<NetworkState> {
+        self.core.snapshot.network()
     }
 
     fn history<'a>(
@@ -172,6 +178,20 @@ impl ReadSide for Reader {
             let quarters = self.core.store.report_quarters(host, self.core.now()).await;
             quarters.map_err(|e| Self::failed("read reports", &e))
         })
+    }
+
+    fn report_shares<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<ReportShares, ReadError>> {
+        Box::pin(async move {
+            let since = self.core.now().plus_secs(-DAY_S);
+            let failed = |e| Self::failed("read reports", &e);
+            let categories = self.core.store.report_categories(host, since).await.map_err(failed)?;
+            let networks = self.core.store.report_networks(host, since).await.map_err(failed)?;
+            Ok(ReportShares { categories, networks })
+        })
+    }
+
+    fn origin(&self, from: IpAddr) -> Vantage {
+        self.core.places.of(from)
     }
 
     fn now(&self) -> UnixMicros {

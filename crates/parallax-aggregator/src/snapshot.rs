@@ -8,7 +8,7 @@ use parallax_model::{Host, Verdict};
 use tokio::sync::watch;
 
 use crate::minutes::Minute;
-use crate::read::{SiteView, VantagePoint};
+use crate::read::{NetworkState, SiteView, VantagePoint};
 
 /// The published state. Clones share it.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ pub(crate) struct Snapshot {
     sites: Arc<ArcSwap<Sites>>,
     vantages: Arc<ArcSwap<Vec<VantagePoint>>>,
     running: Arc<ArcSwap<BTreeMap<Host, Vec<Minute>>>>,
+    network: Arc<ArcSwap<NetworkState>>,
     changes: Arc<watch::Sender<u64>>,
 }
 
@@ -31,6 +32,7 @@ impl Default for Snapshot {
             sites: Arc::default(),
             vantages: Arc::default(),
             running: Arc::default(),
+            network: Arc::default(),
             changes: Arc::new(watch::Sender::new(0)),
         }
     }
@@ -61,6 +63,19 @@ impl Snapshot {
     /// Replaces the vantage points.
     pub(crate) fn publish_vantages(&self, vantages: Vec<VantagePoint>) {
         self.vantages.store(Arc::new(vantages));
+    }
+
+    /// Replaces how our own side is; readers are told when it is news.
+    pub(crate) fn publish_network(&self, network: NetworkState) {
+        if **self.network.load() != network {
+            self.network.store(Arc::new(network));
+            self.changes.send_modify(|n| *n += 1);
+        }
+    }
+
+    /// How our own side is.
+    pub(crate) fn network(&self) -> Arc<NetworkState> {
+        self.network.load_full()
     }
 
     /// Replaces the minutes that are not written yet.

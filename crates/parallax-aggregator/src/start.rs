@@ -20,23 +20,26 @@ use tokio::sync::mpsc;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-use crate::authority::{Authority, AuthorityError, sha256, write_private};
+use crate::authority::{Authority, AuthorityError, CA_FILE, CA_KEY_FILE, sha256, write_private};
 use crate::checks::{Checks, Surroundings};
 use crate::config::AggregatorConfig;
 use crate::core::Core;
-use crate::evaluation::{Evaluation, restore};
+use crate::evaluation::Evaluation;
 use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES};
 use crate::listener::{TlsSetupError, accept, acceptor};
 use crate::place::Places;
 use crate::reader::{Reader, keep_checks};
 use crate::reported::Reports;
 use crate::reporter::ReporterKey;
+use crate::restore::restore;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
-use crate::{services, vantages};
+use crate::{services, upkeep, vantages};
 
 /// The file in the data directory that holds the operator's key.
 pub const OPERATOR_KEY_FILE: &str = "operator.key";
+/// Files of the data directory that are needed beside the store: a backup without them could not go on.
+pub const KEPT_FILES: [&str; 3] = [OPERATOR_KEY_FILE, CA_KEY_FILE, CA_FILE];
 /// Ended checks that wait to be written.
 const ENDED_CHECKS: usize = 64;
 /// How long an agent's connection may take to answer an HTTP/2 ping.
@@ -96,6 +99,7 @@ impl Aggregator {
         let AggregatorParts { clock, mut rng, tasks, agents_listener } = parts;
         // Opening waits for the disk; it happens once, before anything else runs.
         let store = Store::open(&config.data_dir)?;
+        store.limit_size(config.store_limit_mib.saturating_mul(1024 * 1024));
         let now = UnixMicros(clock.now_micros());
         let authority = Authority::open(&config.data_dir, now, rng.random())?;
         let operator_key = operator_key(config.data_dir.join(OPERATOR_KEY_FILE), &mut rng)?;
@@ -106,8 +110,13 @@ impl Aggregator {
             sessions.revoke(&agent.agent);
         }
         let (ended, ended_checks) = mpsc::channel(ENDED_CHECKS);
-        let around =
-            Surroundings { sessions: sessions.clone(), clock: Arc::clone(&clock), tasks: tasks.clone() };
+        let snapshot = Snapshot::default();
+        let around = Surroundings {
+            sessions: sessions.clone(),
+            clock: Arc::clone(&clock),
+            tasks: tasks.clone(),
+            snapshot: snapshot.clone(),
+        };
         let core = Arc::new(Core {
             checks: Checks::new(around, Rng::from_rng(&mut rng), ended),
             store,
@@ -115,7 +124,7 @@ impl Aggregator {
             sessions,
             places: Places::new(config.place.clone()),
             policy: config.policy(),
-            snapshot: Snapshot::default(),
+            snapshot,
             clock,
             tasks: tasks.clone(),
             agents_port: agents_listener.local_addr().map_or(0, |a| a.port()),
@@ -135,6 +144,7 @@ impl Aggregator {
         tasks.spawn_essential("checks-keeper", keep_checks(Arc::clone(&core), ended_checks));
         tasks.spawn_essential("vantages", vantages::keep_fresh(Arc::clone(&core)));
         tasks.spawn_essential("store", watch_store(Arc::clone(&core)));
+        tasks.spawn_essential("store-upkeep", upkeep::keep_up(Arc::clone(&core)));
         let reader = Reader::new(Arc::clone(&core));
         let routes = services::routes(&core, &reader)?;
         Ok(Self { core, reader, routes })
@@ -158,6 +168,11 @@ impl Aggregator {
     /// Watches a target from now on.
     pub async fn watch(&self, target: parallax_model::Target, interval: Duration) -> Result<(), StoreError> {
         self.core.watch(target, interval).await
+    }
+
+    /// What is wrong with the store while it goes on serving, in words for an operator; `None` when nothing is.
+    pub fn store_trouble(&self) -> Option<String> {
+        self.core.store.trouble()
     }
 
     /// Closes the store after every task has ended: what was written is checkpointed.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use parallax_proto::v1::network::network_service_server::NetworkService;
 use parallax_proto::v1::network::{
     Coverage, GetCoverageRequest, GetCoverageResponse, ListVantagesRequest, ListVantagesResponse,
-    VantagePoint as WirePoint,
+    OurSide as WireOurSide, VantageNotice as WireNotice, VantagePoint as WirePoint,
 };
 use parallax_proto::vantage_to_wire;
 use tonic::{Request, Response, Status};
 
-use crate::read::{ReadSide as _, VantagePoint};
+use crate::read::{ReadSide as _, VantageNotice, VantagePoint};
 use crate::reader::Reader;
 
 /// Vantage points over the read side.
@@ -46,6 +46,7 @@ impl NetworkService for Network {
         let by_region = count(&online, |v| v.vantage.region.as_ref().map(|r| (r.to_string(), String::new())));
         let by_country =
             count(&online, |v| v.vantage.country.as_ref().map(|c| (c.to_string(), String::new())));
+        let state = self.0.network();
         let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(Response::new(GetCoverageResponse {
             agents: size(online.len()),
@@ -55,7 +56,23 @@ impl NetworkService for Network {
             by_network,
             by_region,
             by_country,
+            our_side: state
+                .our_side
+                .as_ref()
+                .map(|our| WireOurSide { since_us: our.since.0, sentence: our.sentence.clone() }),
+            notices: state.notices.iter().map(notice).collect(),
         }))
+    }
+}
+
+fn notice(notice: &VantageNotice) -> WireNotice {
+    WireNotice {
+        asn: notice.asn.0,
+        isp: notice.isp.as_ref().map(ToString::to_string).unwrap_or_default(),
+        since_us: notice.since.0,
+        lost: notice.lost,
+        of: notice.of,
+        sentence: notice.sentence.clone(),
     }
 }
 

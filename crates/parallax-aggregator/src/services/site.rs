@@ -11,7 +11,9 @@ use parallax_proto::v1::site::{
     ListSitesRequest, ListSitesResponse, Site as WireSite, SubmitReportRequest, SubmitReportResponse,
     WatchSiteRequest, WatchSiteResponse,
 };
-use parallax_proto::{category_from_wire, diagnosis_to_wire, incident_to_wire, target_to_wire};
+use parallax_proto::{
+    category_from_wire, diagnosis_to_wire, disagreement_to_wire, incident_to_wire, target_to_wire,
+};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -40,6 +42,7 @@ fn to_wire(view: &SiteView) -> WireSite {
         reports_problem: view.reports.problem,
         reports_works: view.reports.works,
         incident: view.incident.as_ref().map(incident_to_wire),
+        disagreement: view.disagreement.map_or(0, disagreement_to_wire),
     }
 }
 
