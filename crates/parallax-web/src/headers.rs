@@ -16,6 +16,28 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// Hosts that one page may be allowed to connect to beside ourselves.
+const MAX_OWN_TEST_HOSTS: usize = 4;
+
+/// The policy of a check's page: the visitor's own test may also ask the checked site and where that redirects, nothing else.
+/// Names of hosts hold letters, digits, dots and hyphens alone (parallax-model), so none can end the directive.
+pub(crate) fn csp_with(hosts: &[String]) -> String {
+    let mut sources: Vec<String> = Vec::new();
+    for host in hosts {
+        // A site and its www name redirect to each other, for visitors too.
+        let bare = host.strip_prefix("www.").unwrap_or(host);
+        for name in [bare.to_owned(), format!("www.{bare}")] {
+            if !sources.contains(&name) && sources.len() < 2 * MAX_OWN_TEST_HOSTS {
+                sources.push(name);
+            }
+        }
+    }
+    let each = sources.iter().flat_map(|name| [" https://", name.as_str(), " http://", name.as_str()]);
+    let allowed: String = each.collect();
+    CSP.replace("connect-src 'self'", &format!("connect-src 'self'{allowed}"))
+        .replace("img-src 'self' data:", &format!("img-src 'self' data:{allowed}"))
+}
+
 /// Adds the headers every answer has, and refuses writes that another site's page caused.
 pub(crate) async fn every_answer(request: Request, next: Next) -> Response {
     let crossed = request.method() == Method::POST && is_cross_site(request.headers());
@@ -39,7 +61,8 @@ pub(crate) async fn every_answer(request: Request, next: Next) -> Response {
         (HeaderName::from_static("permissions-policy"), "geolocation=(), camera=(), microphone=()"),
     ];
     for (name, value) in fixed {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // The page that others may frame says so itself.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -7,18 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use parallax_aggregator::{CheckEvent, CheckRow, CheckStream};
 use parallax_model::CheckId;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::error::ApiError;
+use crate::say::Lang;
 use crate::serve::Peer;
 use crate::state::{App, Shared};
 use crate::view::band::Band;
@@ -33,8 +35,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 pub(crate) const MAX_STREAM: Duration = Duration::from_mins(2);
 /// Streams at once from one address: a browser opens six at most over HTTP/1.1, and a household has several browsers.
 pub(crate) const MAX_STREAMS_PER_ADDRESS: usize = 16;
-/// Streams at once from everybody.
-pub(crate) const MAX_STREAMS: usize = 2_048;
+/// Streams at once from everybody: the rest of the connections is for pages.
+pub(crate) const MAX_STREAMS: usize = 6_144;
 
 /// Who holds streams.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,7 @@ pub(crate) struct StreamSlots(Arc<Mutex<HashMap<IpAddr, usize>>>);
 impl StreamSlots {
     /// A slot for one more stream of `ip`, if neither it nor everybody has too many.
     pub(crate) fn take(&self, ip: IpAddr) -> Option<StreamSlot> {
+        let ip = household(ip);
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = held.values().sum();
         let mine = held.entry(ip).or_insert(0);
@@ -51,6 +54,14 @@ impl StreamSlots {
         }
         *mine += 1;
         Some(StreamSlot { slots: self.clone(), ip })
+    }
+}
+
+/// One address, or the /64 of a household, which may choose among its addresses (threat T51).
+fn household(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -75,6 +86,7 @@ impl Drop for StreamSlot {
 
 /// A check's events with the board they make.
 pub(crate) struct Feed {
+    t: Lang,
     stream: CheckStream,
     pub(crate) board: Board,
     matrix: Matrix,
@@ -85,10 +97,11 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// The feed of a check for the client at `ip`; `None` when it has too many.
-    pub(crate) fn new(app: &Shared, stream: CheckStream, ip: IpAddr) -> Option<Self> {
+    pub(crate) fn new(app: &Shared, t: Lang, stream: CheckStream, ip: IpAddr) -> Option<Self> {
         let board = Board::new(stream.target.clone());
         Some(Self {
-            matrix: Matrix::new(&board),
+            t,
+            matrix: Matrix::new(t, &board),
             board,
             stream,
             closing: app.closing.clone(),
@@ -110,7 +123,7 @@ impl Feed {
         let known = self.board.panel.len();
         self.board.fold(&event);
         if self.board.panel.len() != known {
-            self.matrix = Matrix::new(&self.board);
+            self.matrix = Matrix::new(self.t, &self.board);
         }
         Some(event)
     }
@@ -122,9 +135,9 @@ impl Feed {
             }
             CheckEvent::Row(row) => ("row", self.row(row)),
             CheckEvent::Verdict(diagnosis) => {
-                let band = Band::of_check(&self.board);
+                let band = Band::of_check(self.t, &self.board);
                 let hops: Vec<Value> =
-                    hops(&self.board).iter().map(|h| json!([h.state, h.state.word(), h.says])).collect();
+                    hops(self.t, &self.board).iter().map(|h| json!([h.state, h.says])).collect();
                 ("verdict", json!({ "verdict": diagnosis.verdict, "band": band, "hops": hops }))
             }
             CheckEvent::Done { took, answered, asked } => {
@@ -134,31 +147,37 @@ impl Feed {
         }
     }
 
-    /// One row, small: the cell as `[name, state, text]`, the tester, its outcome, its time, how many answered.
+    /// One row, small: tester, outcome, microseconds to the first byte, and its cell of the page's table as name, state and text.
     fn row(&self, row: &CheckRow) -> Value {
-        let cell = self.matrix.cell_of(&self.board, &row.agent);
-        let cell = cell.map(|c| json!([c.id, c.state, c.state.word(), c.text]));
         let took = row.result.phases.first_byte.unwrap_or(row.result.phases.total);
-        json!({
-            "c": cell,
-            "a": row.agent,
-            "o": row.result.outcome.to_string(),
-            "us": took.0,
-            "n": [self.board.answered(), self.board.asked()],
-        })
+        let outcome = row.result.outcome.about_target().to_string();
+        let mut told = vec![json!(row.agent), json!(outcome), json!(took.0)];
+        if let Some(cell) = self.matrix.cell_of(&self.board, &row.agent) {
+            told.extend([json!(cell.id), json!(cell.state), json!(cell.text)]);
+        }
+        Value::Array(told)
     }
+}
+
+/// The language of the sentences.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Tongue {
+    #[serde(default)]
+    lang: String,
 }
 
 /// `GET /api/v1/checks/{id}/events`: every event from the first one on, or from after `Last-Event-ID`. Ends with `done`.
 pub(crate) async fn events(
     State(app): App,
     Path(id): Path<String>,
+    Query(tongue): Query<Tongue>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id: CheckId = id.parse().map_err(|_| ApiError::not_found("check"))?;
     let stream = app.read.find_check(id).await?.ok_or_else(|| ApiError::not_found("check"))?;
-    let feed = Feed::new(&app, stream, peer.ip()).ok_or_else(ApiError::too_many_streams)?;
+    let feed = Feed::new(&app, Lang::of_code(&tongue.lang), stream, peer.ip())
+        .ok_or_else(ApiError::too_many_streams)?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let sse = Sse::new(numbered(feed, last.unwrap_or(0))).keep_alive(KeepAlive::new().interval(HEARTBEAT));
     let unbuffered = [("x-accel-buffering", "no"), ("cache-control", "no-store")];
@@ -180,28 +199,30 @@ fn numbered(feed: Feed, last: u64) -> impl Stream<Item = Result<Event, Infallibl
     })
 }
 
-/// The page as a stream of HTML: `open`, one chunk for each row, and what `close` makes of the finished board.
+/// The page as a stream of HTML: `open`, one chunk for each row and each verdict, and what `close` makes of the finished board.
 pub(crate) fn html(
     feed: Feed,
     open: String,
-    row: impl Fn(&Row) -> String + Send + 'static,
+    (row, stage): (impl Fn(&Row) -> String + Send + 'static, impl Fn(&Board) -> String + Send + 'static),
     close: impl FnOnce(&Board) -> String + Send + 'static,
 ) -> Response {
-    let chunks =
-        stream::unfold((feed, Some(open), Some((row, close))), |(mut feed, open, tail)| async move {
-            if let Some(open) = open {
-                return Some((Ok::<_, Infallible>(open), (feed, None, tail)));
-            }
-            let (row, close) = tail?;
-            while let Some(event) = feed.next().await {
-                if let CheckEvent::Row(seen) = &*event {
-                    let chunk = row(&Row::new(seen));
-                    return Some((Ok(chunk), (feed, None, Some((row, close)))));
-                }
-            }
-            let chunk = close(&feed.board);
-            Some((Ok(chunk), (feed, None, None)))
-        });
+    let begin = (feed, Some(open), Some((row, stage, close)));
+    let chunks = stream::unfold(begin, |(mut feed, open, tail)| async move {
+        if let Some(open) = open {
+            return Some((Ok::<_, Infallible>(open), (feed, None, tail)));
+        }
+        let (row, stage, close) = tail?;
+        while let Some(event) = feed.next().await {
+            let chunk = match &*event {
+                CheckEvent::Row(seen) => row(&Row::said(feed.t, seen)),
+                CheckEvent::Verdict(_) => stage(&feed.board),
+                CheckEvent::Started { .. } | CheckEvent::Done { .. } => continue,
+            };
+            return Some((Ok(chunk), (feed, None, Some((row, stage, close)))));
+        }
+        let chunk = close(&feed.board);
+        Some((Ok(chunk), (feed, None, None)))
+    });
     let headers = [
         (header::CONTENT_TYPE.as_str(), "text/html; charset=utf-8"),
         (header::CACHE_CONTROL.as_str(), "no-store"),

@@ -5,7 +5,24 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::assets::tag;
+use crate::say::{Lang, Visit};
 use crate::state::Shared;
+
+/// A page in one language.
+#[derive(Debug, Clone)]
+pub(crate) struct Tongue {
+    pub(crate) code: &'static str,
+    /// The language's name for itself.
+    pub(crate) name: &'static str,
+    /// The path there.
+    pub(crate) path: String,
+}
+
+impl Tongue {
+    fn new(t: Lang, path: &str) -> Self {
+        Self { code: t.code(), name: t.own_name(), path: format!("{}{path}", t.base()) }
+    }
+}
 
 /// What the frame around every page needs.
 #[derive(Debug, Clone)]
@@ -18,13 +35,35 @@ pub(crate) struct Frame {
     pub(crate) font: String,
     /// The navigation's current page, as its path.
     pub(crate) here: &'static str,
+    /// This page in every language.
+    pub(crate) languages: Vec<Tongue>,
+    /// The public address, without a slash at the end; may be empty.
+    pub(crate) base: String,
+    /// Address of the page's feed; empty when it has none.
+    pub(crate) feed: String,
+    /// What is wrong with ourselves, in English, when something is.
+    pub(crate) ours: Option<String>,
 }
 
 impl Frame {
     /// The frame of a page reached from the navigation entry `here`, or from none.
-    pub(crate) fn new(app: &Shared, here: &'static str) -> Self {
+    pub(crate) fn new(app: &Shared, visit: &Visit, here: &'static str) -> Self {
         let a = &app.assets;
-        Self { css: a.css.clone(), js: a.js.clone(), font: a.font.clone(), here }
+        Self {
+            css: a.css.clone(),
+            js: a.js.clone(),
+            font: a.font.clone(),
+            here,
+            languages: Lang::ALL.into_iter().map(|t| Tongue::new(t, &visit.path)).collect(),
+            base: app.base_url.clone(),
+            feed: String::new(),
+            ours: app.read.network().our_side.as_ref().map(|ours| ours.sentence.clone()),
+        }
+    }
+
+    /// The same with a feed.
+    pub(crate) fn with_feed(self, feed: String) -> Self {
+        Self { feed, ..self }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parallax_aggregator::{
     BoxFuture, CheckEvent, CheckRefusal, CheckStream, HistoryMinute, PanelMember, ReadError, ReadSide,
-    ReportInput, SiteView, VantagePoint,
+    ReportInput, ReportShares, SiteView, VantagePoint,
 };
 use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros};
 use tokio::sync::{broadcast, watch};
@@ -253,6 +253,10 @@ impl ReadSide for FakeReadSide {
 
     fn reports_by_quarter<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<Vec<u32>, ReadError>> {
         Box::pin(async move { Ok(self.site(host).map(|view| sites::quarters(&view)).unwrap_or_default()) })
+    }
+
+    fn report_shares<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<ReportShares, ReadError>> {
+        Box::pin(async move { Ok(self.site(host).map(|view| sites::shares(&view)).unwrap_or_default()) })
     }
 
     fn now(&self) -> UnixMicros {

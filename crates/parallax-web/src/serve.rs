@@ -1,23 +1,30 @@
 //! The accept loop: HTTP/1.1 and HTTP/2 with prior knowledge on one port, every wait and every count bounded (threats T56, T57).
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::connect_info::ConnectInfo;
+use axum::http::{StatusCode, Version, header};
+use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// The other end of a connection; an extension of every request, for `ConnectInfo<Peer>`.
+use crate::forwarded::TrustedProxies;
+use crate::stall::Stalling;
+
+/// Who sent a request: the other end of the connection, or whom a trusted proxy names (with port 0 then). An extension of every
+/// request, for `ConnectInfo<Peer>`.
 pub type Peer = SocketAddr;
 
 /// Connections at once; further ones wait in the kernel's queue.
@@ -50,7 +57,13 @@ pub const GRACE: Duration = Duration::from_secs(2);
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `router` on `listener` until `cancel`, then lets open requests end for [`GRACE`] and returns.
-pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    proxies: TrustedProxies,
+    cancel: CancellationToken,
+) {
+    let proxies = Arc::new(proxies);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let crowd = Crowd::default();
     let mut connections = JoinSet::new();
@@ -66,11 +79,15 @@ pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationTo
         };
         match accepted {
             Ok((stream, peer)) => {
-                if let Some(seat) = crowd.enter(peer.ip()) {
-                    let connection = converse(stream, peer, router.clone(), cancel.clone());
+                // Everybody comes through a proxy: it is not one client.
+                let most = if proxies.trusts(peer.ip()) { MAX_CONNECTIONS } else { MAX_CONNECTIONS_PER_IP };
+                if let Some(seat) = crowd.enter(peer.ip(), most) {
+                    let door = Door { peer, proxies: Arc::clone(&proxies), router: router.clone() };
+                    let (held, cancel) = ((permit, seat), cancel.clone());
+                    // Made inside: a future that is moved into another one takes its place twice.
                     connections.spawn(async move {
-                        connection.await;
-                        drop((permit, seat));
+                        converse(stream, door, cancel).await;
+                        drop(held);
                     });
                 }
             }
@@ -88,22 +105,48 @@ pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationTo
     }
 }
 
+/// What a connection's requests go through.
+#[derive(Clone)]
+struct Door {
+    peer: SocketAddr,
+    proxies: Arc<TrustedProxies>,
+    router: Router,
+}
+
+impl Door {
+    /// An answer to one request, which is told whose it is.
+    async fn answer(self, mut request: http::Request<Incoming>) -> Result<Response, Infallible> {
+        if !has_one_host(&request) {
+            return Ok((StatusCode::BAD_REQUEST, "an HTTP/1.1 request names one Host\n").into_response());
+        }
+        let client = self.proxies.client(self.peer.ip(), request.headers());
+        let direct = client == self.peer.ip().to_canonical();
+        let client = if direct { self.peer } else { SocketAddr::new(client, 0) };
+        request.extensions_mut().insert(ConnectInfo::<Peer>(client));
+        self.router.oneshot(request).await
+    }
+}
+
+/// RFC 9112, 3.2: a request of HTTP/1.1 without a Host, or with more than one, is a bad one.
+fn has_one_host(request: &http::Request<Incoming>) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
+}
+
 /// One connection from its first byte to its end. hyper times only HTTP/1.1 headers, and those only once it knows the version,
 /// so the wait for the first request is timed here.
-async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, cancel: CancellationToken) {
+async fn converse(stream: TcpStream, door: Door, cancel: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
     let spoke = CancellationToken::new();
     let heard = spoke.clone();
-    let service = router.map_request(move |mut request: http::Request<Incoming>| {
+    let service = service_fn(move |request| {
         heard.cancel();
-        request.extensions_mut().insert(ConnectInfo::<Peer>(peer));
-        request
+        door.clone().answer(request)
     });
     let builder = limits();
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let mut connection = std::pin::pin!(connection);
+    // Boxed, because what is pinned here would take its place twice: a waiting reader costs what its buffers cost.
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(Stalling::new(stream)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = silence(&spoke) => return,
@@ -153,11 +196,11 @@ fn limits() -> Builder<TokioExecutor> {
 struct Crowd(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 impl Crowd {
-    /// A seat for one more connection of `ip`, unless it has [`MAX_CONNECTIONS_PER_IP`].
-    fn enter(&self, ip: IpAddr) -> Option<Seat> {
+    /// A seat for one more connection of `ip`, unless it has `most`.
+    fn enter(&self, ip: IpAddr, most: usize) -> Option<Seat> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(ip).or_insert(0);
-        if *count >= MAX_CONNECTIONS_PER_IP {
+        if *count >= most {
             return None;
         }
         *count += 1;

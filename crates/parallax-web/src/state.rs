@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parallax_aggregator::ReadSide;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::Assets;
@@ -40,12 +41,23 @@ pub(crate) struct Shared {
     pub(crate) closing: CancellationToken,
     pub(crate) assets: Assets,
     pub(crate) streams: crate::live::StreamSlots,
+    /// The number of the snapshot behind every page.
+    pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) pages: crate::cache::Pages,
+    pub(crate) limits: crate::limits::Limits,
+    pub(crate) cards: crate::outputs::card::Cards,
+    pub(crate) asked: crate::indexing::Asked,
 }
 
 impl Shared {
     pub(crate) fn new(state: WebState) -> Self {
         let base_url = state.base_url.unwrap_or_default().trim_end_matches('/').to_owned();
         Self {
+            changes: state.read.changes(),
+            pages: crate::cache::Pages::default(),
+            limits: crate::limits::Limits::default(),
+            cards: crate::outputs::card::Cards::default(),
+            asked: crate::indexing::Asked::default(),
             read: state.read,
             base_url,
             closing: state.closing,

@@ -65,6 +65,7 @@ pub(crate) async fn start(
         _ => ApiError::bad_request(rejection.body_text()),
     })?;
     let stream = app.read.check(&start.site, Some(peer.ip())).await?;
+    app.asked.note(&stream.target.host, peer.ip());
     let url = format!("{}/c/{}", app.base_url, stream.id);
     let started = Started {
         id: stream.id.to_string(),

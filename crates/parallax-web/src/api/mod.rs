@@ -3,6 +3,7 @@
 pub(crate) mod checks;
 pub(crate) mod error;
 pub(crate) mod incidents;
+pub(crate) mod network;
 pub(crate) mod sites;
 pub(crate) mod vantages;
 

@@ -1,28 +1,32 @@
 //! One check: live while it runs, frozen when it is over.
 
 use askama::Template;
-use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use parallax_model::{CheckId, Diagnosis};
 use serde::Deserialize;
 
-use super::error::missing;
+use super::error::{Part, missing};
 use super::{AskBox, PageResult};
 use crate::api::checks::board_so_far;
+use crate::headers;
 use crate::live::{self, Feed};
 use crate::render::{Frame, page};
+use crate::say::{Lang, Visit};
 use crate::serve::Peer;
 use crate::state::App;
 use crate::view::advice::{Advice, advise};
 use crate::view::band::Band;
 use crate::view::board::Board;
+use crate::view::clues;
 use crate::view::facts::Facts;
 use crate::view::hops::{Hop, hops};
 use crate::view::incident::Moment;
 use crate::view::map::{Pin, pins};
 use crate::view::matrix::{Group, Matrix};
 use crate::view::row::Row;
+use crate::view::sentence::{Names, people};
 
 /// What check, site and streamed page say of a board.
 pub(crate) struct Findings {
@@ -32,6 +36,10 @@ pub(crate) struct Findings {
     pub(crate) groups: Vec<Group>,
     pub(crate) rows: Vec<Row>,
     pub(crate) facts: Facts,
+    /// What extra probes said, counted.
+    pub(crate) clues: Vec<String>,
+    /// Scopes that explain the same results equally well, as people.
+    pub(crate) same: Vec<String>,
     pub(crate) advice: Option<Advice>,
     pub(crate) diagnosis: Option<Diagnosis>,
     /// The cause, as far as it can be said.
@@ -45,9 +53,9 @@ pub(crate) struct Findings {
 /// A cause in words.
 #[derive(Debug, Clone)]
 pub(crate) struct CauseView {
-    pub(crate) words: &'static str,
-    /// `likely`, `possible`.
-    pub(crate) how_sure: &'static str,
+    pub(crate) words: String,
+    /// Why, with how sure.
+    pub(crate) title: String,
     pub(crate) percent: String,
     pub(crate) evidence_for: Vec<String>,
     pub(crate) evidence_against: Vec<String>,
@@ -57,23 +65,11 @@ pub(crate) struct CauseView {
 const LIKELY: f64 = 0.6;
 
 impl CauseView {
-    fn new(cause: &parallax_model::Cause) -> Self {
-        use parallax_model::CauseKind as K;
-        let words = match cause.kind {
-            K::Overload => "overload: more work than the site can do",
-            K::Network => "the network: loss or routing between people and the site",
-            K::Firewall => "a firewall or filter that refuses some",
-            K::Misconfiguration => "a wrong setting, usually after a change",
-            K::DnsChange => "the name moved, and some still have the old answer",
-            K::Tls => "the certificate or the secure line itself",
-            K::CdnEdge => "the CDN’s edge",
-            K::OriginCrash => "the program behind the front server is gone",
-            K::Maintenance => "maintenance: closed for work, and it says so",
-        };
+    pub(crate) fn new(t: Lang, cause: &parallax_model::Cause) -> Self {
         let p = cause.confidence.get();
         Self {
-            words,
-            how_sure: if p >= LIKELY { "likely" } else { "possible" },
+            words: t.text(&format!("cause-{}", cause.kind)),
+            title: t.text(if p >= LIKELY { "why-likely" } else { "why-possible" }),
             percent: format!("{:.0} %", p * 100.0),
             evidence_for: cause.evidence_for.clone(),
             evidence_against: cause.evidence_against.clone(),
@@ -82,50 +78,65 @@ impl CauseView {
 }
 
 impl Findings {
-    pub(crate) fn new(board: &Board, band: Band) -> Self {
-        let matrix = Matrix::new(board);
-        let mut rows: Vec<Row> = board.rows.iter().map(Row::new).collect();
+    pub(crate) fn new(t: Lang, board: &Board, band: Band) -> Self {
+        let matrix = Matrix::new(t, board);
+        let mut rows: Vec<Row> = board.rows.iter().map(|row| Row::said(t, row)).collect();
         rows.sort_by(|a, b| b.state.cmp(&a.state).then_with(|| a.agent.cmp(&b.agent)));
-        let failure = board.commonest_failure().map(|(kind, _)| kind);
         let seen = board.rows.iter().map(|row| (&row.vantage, row.result.outcome.into()));
+        let names = Names::of_rows(&board.rows);
+        let same = board.diagnosis.iter().flat_map(|d| &d.same_coverage);
         Self {
             band,
-            hops: hops(board),
+            hops: hops(t, board),
             groups: matrix.groups(),
             matrix,
-            facts: Facts::new(&rows),
+            facts: Facts::new(t, &rows),
             rows,
-            advice: board.diagnosis.as_ref().map(|diagnosis| advise(diagnosis, failure)),
+            clues: clues::of_rows(t, &board.rows),
+            same: same.map(|scope| people(t, scope, &names)).collect(),
+            advice: advise(t, board),
             diagnosis: board.diagnosis.clone(),
-            cause: board.diagnosis.as_ref().and_then(|d| d.cause.as_ref()).map(CauseView::new),
+            cause: board.diagnosis.as_ref().and_then(|d| d.cause.as_ref()).map(|c| CauseView::new(t, c)),
             pins: pins(seen),
             done: board.is_done(),
         }
     }
 }
 
+/// What a visitor's own browser may be asked to try.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnTest {
+    /// `https://example.com`: what the page may connect to beside ourselves.
+    pub(crate) origin: String,
+}
+
 #[derive(Template)]
 #[template(path = "pages/check.html")]
 pub(crate) struct CheckPage {
+    pub(crate) t: Lang,
     pub(crate) frame: Frame,
     pub(crate) id: String,
     pub(crate) host: String,
     pub(crate) target: String,
     pub(crate) started: Option<Moment>,
     pub(crate) found: Findings,
+    pub(crate) own: OwnTest,
     pub(crate) ask: AskBox,
 }
 
 impl CheckPage {
-    pub(crate) fn new(frame: Frame, id: CheckId, board: &Board) -> Self {
+    pub(crate) fn new(t: Lang, frame: Frame, id: CheckId, board: &Board) -> Self {
+        let target = &board.target;
         Self {
+            t,
             frame,
             id: id.to_string(),
-            host: board.target.host.to_string(),
-            target: board.target.to_string(),
-            started: board.started_at.map(Moment::new),
-            found: Findings::new(board, Band::of_check(board)),
-            ask: AskBox::of(board.target.host.as_str()),
+            host: target.host.to_string(),
+            target: target.to_string(),
+            started: board.started_at.map(|at| Moment::said(t, at)),
+            found: Findings::new(t, board, Band::of_check(t, board)),
+            own: OwnTest { origin: format!("{}://{}", target.scheme.as_str(), target.host) },
+            ask: AskBox::of(target.host.as_str()),
         }
     }
 }
@@ -134,6 +145,7 @@ impl CheckPage {
 #[derive(Template)]
 #[template(path = "pages/check_open.html")]
 struct LiveOpen<'a> {
+    t: Lang,
     frame: &'a Frame,
     host: &'a str,
     asked: usize,
@@ -143,7 +155,17 @@ struct LiveOpen<'a> {
 #[derive(Template)]
 #[template(path = "partials/live_row.html")]
 struct LiveRow<'a> {
+    t: Lang,
     row: &'a Row,
+}
+
+/// The verdict so far: the newest one hides those before it.
+#[derive(Template)]
+#[template(path = "partials/live_stage.html")]
+struct LiveStage {
+    t: Lang,
+    band: Band,
+    hops: Vec<Hop>,
 }
 
 /// The streamed page's end: the verdict and everything it stands on.
@@ -162,43 +184,61 @@ pub(crate) struct How {
 /// `GET /c/{id}`, with `?live=html` as a stream of HTML.
 pub(crate) async fn show(
     State(app): App,
-    Path(id): Path<String>,
+    (visit, Part(id)): (Visit, Part),
     Query(how): Query<How>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: HeaderMap,
 ) -> PageResult {
-    let nowhere = (
-        "There is no such check",
-        "The link is mistyped, or the check is too old: we keep them for a while only.",
-    );
-    let Ok(id) = id.parse::<CheckId>() else { return Ok(missing(&app, &request, nowhere)) };
+    let nowhere = ("missing-check", "missing-check-why");
+    let t = visit.t;
+    let Ok(id) = id.parse::<CheckId>() else { return Ok(missing(&app, (&visit, &request), nowhere)) };
     let Some(stream) = app.read.find_check(id).await? else {
-        return Ok(missing(&app, &request, nowhere));
+        return Ok(missing(&app, (&visit, &request), nowhere));
     };
     let board = board_so_far(&stream);
-    let frame = Frame::new(&app, "");
+    let host = &board.target.host;
+    // A site that only this check knows has no feed.
+    let feed = app.read.site(host).map(|_| format!("/s/{host}/feed.atom"));
+    let frame = Frame::new(&app, &visit, "").with_feed(feed.unwrap_or_default());
     if how.live.as_deref() != Some("html") {
-        return Ok(page(&CheckPage::new(frame, id, &board), StatusCode::OK, &request));
+        return Ok(with_own_test(
+            page(&CheckPage::new(t, frame, id, &board), StatusCode::OK, &request),
+            &board,
+        ));
     }
     if board.is_done() {
-        return Ok(Redirect::to(&format!("/c/{id}")).into_response());
+        return Ok(Redirect::to(&format!("{}/c/{id}", t.base())).into_response());
     }
-    match Feed::new(&app, stream, peer.ip()) {
-        Some(feed) => Ok(streamed(feed, frame, id, &board)),
-        None => Ok(page(&CheckPage::new(frame, id, &board), StatusCode::OK, &request)),
+    match Feed::new(&app, t, stream, peer.ip()) {
+        Some(feed) => Ok(streamed(t, feed, frame, (id, &board))),
+        None => Ok(page(&CheckPage::new(t, frame, id, &board), StatusCode::OK, &request)),
     }
 }
 
-fn streamed(feed: Feed, frame: Frame, id: CheckId, board: &Board) -> Response {
+/// Lets the page, and no other, connect to the checked site and to where it sent our testers: the visitor's own test needs it.
+fn with_own_test(mut response: Response, board: &Board) -> Response {
+    let mut hosts = vec![board.target.host.to_string()];
+    let redirects = board.rows.iter().flat_map(|row| &row.result.redirects);
+    hosts.extend(redirects.map(|redirect| redirect.to.host.to_string()));
+    if let Ok(policy) = HeaderValue::from_str(&headers::csp_with(&hosts)) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn streamed(t: Lang, feed: Feed, frame: Frame, (id, board): (CheckId, &Board)) -> Response {
     let told = |text: Result<String, askama::Error>| {
         text.unwrap_or_else(|error| {
             tracing::error!(%error, "a part of a streamed page could not be rendered");
             String::new()
         })
     };
-    let open = LiveOpen { frame: &frame, host: board.target.host.as_str(), asked: board.asked() };
+    let open = LiveOpen { t, frame: &frame, host: board.target.host.as_str(), asked: board.asked() };
     let open = told(open.render());
-    let row = move |row: &Row| told(LiveRow { row }.render());
-    let close = move |board: &Board| told(LiveClose { page: CheckPage::new(frame, id, board) }.render());
-    live::html(feed, open, row, close)
+    let row = move |row: &Row| told(LiveRow { t, row }.render());
+    let stage = move |board: &Board| {
+        told(LiveStage { t, band: Band::of_check(t, board), hops: hops(t, board) }.render())
+    };
+    let close = move |board: &Board| told(LiveClose { page: CheckPage::new(t, frame, id, board) }.render());
+    live::html(feed, open, (row, stage), close)
 }

@@ -13,6 +13,7 @@ use super::AskBox;
 use crate::api::checks::too_long as too_long_refusal;
 use crate::api::error::retry_after_s;
 use crate::render::{Frame, page};
+use crate::say::{Lang, Visit};
 use crate::serve::Peer;
 use crate::state::{App, Shared};
 use crate::view::glyph::Glyph;
@@ -27,6 +28,7 @@ const MAX_FINE: usize = 12;
 #[derive(Template)]
 #[template(path = "pages/home.html")]
 pub(crate) struct Home {
+    pub(crate) t: Lang,
     pub(crate) frame: Frame,
     pub(crate) ask: AskBox,
     pub(crate) outages: Vec<SiteLine>,
@@ -74,17 +76,20 @@ pub(crate) fn tester_pins(points: &[VantagePoint]) -> Vec<Pin> {
 }
 
 impl Home {
-    pub(crate) fn new(app: &Shared, ask: AskBox) -> Self {
-        let now = app.read.now();
+    pub(crate) fn new(app: &Shared, visit: &Visit, ask: AskBox) -> Self {
+        let (t, now) = (visit.t, app.read.now());
         let sites = app.read.sites();
         let points = app.read.vantages();
-        let lines = || sites.iter().map(|view| SiteLine::new(view, now));
+        let lines = || sites.iter().map(|view| SiteLine::said(t, view, now));
         let mut outages: Vec<SiteLine> = lines().filter(SiteLine::is_outage).collect();
         outages.sort_by_key(|line| std::cmp::Reverse(line.state));
         let more = outages.len().saturating_sub(MAX_OUTAGES);
         outages.truncate(MAX_OUTAGES);
+        // A refused question is answered with this page at another address; its own is still the home's.
+        let home = Visit { t, path: "/".to_owned() };
         Self {
-            frame: Frame::new(app, "/"),
+            t,
+            frame: Frame::new(app, &home, "/").with_feed("/outages.atom".to_owned()),
             ask,
             outages,
             more,
@@ -97,8 +102,8 @@ impl Home {
 }
 
 /// `GET /`.
-pub(crate) async fn show(State(app): App, request: HeaderMap) -> Response {
-    page(&Home::new(&app, AskBox::default()), StatusCode::OK, &request)
+pub(crate) async fn show(State(app): App, visit: Visit, request: HeaderMap) -> Response {
+    page(&Home::new(&app, &visit, AskBox::default()), StatusCode::OK, &request)
 }
 
 /// What the box sends.
@@ -111,40 +116,54 @@ pub(crate) struct Asked {
 /// `POST /check`: to the check's page, or back to the box with the one sentence that says why not.
 pub(crate) async fn check(
     State(app): App,
+    visit: Visit,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: HeaderMap,
     form: Result<Form<Asked>, FormRejection>,
 ) -> Response {
+    let t = visit.t;
     let Asked { site } = match form {
         Ok(Form(asked)) => asked,
         Err(rejection) => {
             let too_long = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
-            let refusal =
-                too_long.then(|| too_long_refusal(&app)).flatten().map(|refusal| refusal.to_string());
-            let unread =
-                "We could not read what was sent. Type a website’s address, for example example.com.";
-            let error = refusal.unwrap_or_else(|| unread.to_owned());
-            return refused(&app, &request, AskBox { typed: String::new(), error });
+            let refusal = too_long.then(|| too_long_refusal(&app)).flatten();
+            let error = refusal.map_or_else(|| t.text("ask-unread"), |refusal| said_no(t, &refusal));
+            return answer_no(&app, &visit, &request, AskBox { typed: String::new(), error });
         }
     };
     match app.read.check(&site, Some(peer.ip())).await {
-        Ok(stream) => Redirect::to(&format!("/c/{}", stream.id)).into_response(),
+        Ok(stream) => {
+            app.asked.note(&stream.target.host, peer.ip());
+            Redirect::to(&format!("{}/c/{}", t.base(), stream.id)).into_response()
+        }
         Err(refusal) => {
-            let ask = AskBox { typed: site, error: refusal.to_string() };
-            match refusal {
-                CheckRefusal::Input { .. } => refused(&app, &request, ask),
-                CheckRefusal::Busy { retry_after, .. } => {
-                    let view = Home::new(&app, ask);
-                    let mut response = page(&view, StatusCode::TOO_MANY_REQUESTS, &request);
-                    let wait = HeaderValue::from(retry_after_s(retry_after));
-                    response.headers_mut().insert(header::RETRY_AFTER, wait);
-                    response
-                }
-            }
+            let ask = AskBox { typed: site, error: said_no(t, &refusal) };
+            let CheckRefusal::Busy { retry_after, .. } = refusal else {
+                return answer_no(&app, &visit, &request, ask);
+            };
+            let mut response = page(&Home::new(&app, &visit, ask), StatusCode::TOO_MANY_REQUESTS, &request);
+            let wait = HeaderValue::from(retry_after_s(retry_after));
+            response.headers_mut().insert(header::RETRY_AFTER, wait);
+            response
         }
     }
 }
 
-fn refused(app: &Shared, request: &HeaderMap, ask: AskBox) -> Response {
-    page(&Home::new(app, ask), StatusCode::UNPROCESSABLE_ENTITY, request)
+/// Why not, in a language: English as the policy says it, others by the policy's code.
+pub(crate) fn said_no(t: Lang, refusal: &CheckRefusal) -> String {
+    match (t, refusal) {
+        (Lang::En, _) => refusal.to_string(),
+        (_, CheckRefusal::Busy { what, retry_after }) => {
+            t.with("refused-busy").s("what", what).n("seconds", retry_after_s(*retry_after)).text()
+        }
+        (_, CheckRefusal::Input { code, .. }) => {
+            let key = format!("refused-{code}");
+            if t.has(&key) { t.text(&key) } else { refusal.to_string() }
+        }
+    }
+}
+
+/// The box again, with what is wrong beside it.
+pub(crate) fn answer_no(app: &Shared, visit: &Visit, request: &HeaderMap, ask: AskBox) -> Response {
+    page(&Home::new(app, visit, ask), StatusCode::UNPROCESSABLE_ENTITY, request)
 }

@@ -1,14 +1,17 @@
 //! The pages: for each one its view and its handler.
 
 pub(crate) mod about;
+pub(crate) mod api_docs;
 pub(crate) mod check;
 pub(crate) mod error;
+pub(crate) mod history;
 pub(crate) mod home;
 pub(crate) mod incident;
 pub(crate) mod learn;
 pub(crate) mod network;
 pub(crate) mod outages;
 pub(crate) mod site;
+pub(crate) mod you;
 
 /// The box in which a site is typed.
 #[derive(Debug, Clone, Default)]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_aggregator::{CheckRow, HistoryMinute, SiteView, VantagePoint};
+use parallax_aggregator::{CheckRow, HistoryMinute, ReportShares, SiteView, VantagePoint};
 use parallax_model::{
-    Asn, BeaconState, Cause, CauseKind, Confidence, Diagnosis, DnsFacts, Emitter, Failure, FailureKind,
-    Family, Host, Incident, IncidentId, IncidentStep, Layer, Micros, Outcome, Party, Phases, ProbeResult,
-    Protocol, ReportCounts, RetryOutcome, Scope, StatusCode, Target, TlsFacts, UnixMicros, Verdict,
+    Asn, BeaconState, Cause, CauseKind, Confidence, Diagnosis, Disagreement, DnsFacts, Emitter, Failure,
+    FailureKind, Family, Host, Incident, IncidentId, IncidentStep, Layer, Micros, Onset, Outcome, Party,
+    Phases, ProbeResult, Protocol, ReportCategory, ReportCounts, RetryOutcome, Scope, StatusCode, Target,
+    TlsFacts, UnixMicros, Verdict,
 };
 
 use super::SAMPLE_NOW;
@@ -130,6 +131,7 @@ fn site(plot: &Plot) -> SiteView {
         },
         incident,
         interval: Some(Duration::from_mins(1)),
+        disagreement: (plot.problems > 20 && plot.verdict == Verdict::Up).then_some(Disagreement::PeopleOnly),
     }
 }
 
@@ -151,6 +153,7 @@ pub(super) fn up_site(host: Host) -> SiteView {
         reports: ReportCounts::default(),
         incident: None,
         interval: None,
+        disagreement: None,
     }
 }
 
@@ -221,6 +224,7 @@ fn incident(host: &Host, now: &Diagnosis, since: UnixMicros) -> Incident {
         site: host.clone(),
         opened_at: since,
         closed_at: None,
+        onset: Some(Onset { at: since, earliest: since.plus_secs(-MINUTE), latest: since.plus_secs(MINUTE) }),
         steps: vec![
             IncidentStep { at: since, diagnosis: first },
             IncidentStep { at: since.plus_secs(2 * MINUTE), diagnosis: now.clone() },
@@ -351,6 +355,22 @@ pub(super) fn quarters(view: &SiteView) -> Vec<u32> {
         }
     };
     (0..96).rev().map(quarter).collect()
+}
+
+/// What people say and where they are: most see the error, half of them are with one provider.
+pub(super) fn shares(view: &SiteView) -> ReportShares {
+    let problem = view.reports.problem;
+    let of = |n: u32| problem * n / 10;
+    let categories = [
+        (ReportCategory::ErrorPage, of(6)),
+        (ReportCategory::TooSlow, of(3)),
+        (ReportCategory::LogIn, of(1)),
+    ];
+    let networks = [(Asn(64_501), of(5)), (Asn(64_500), of(2)), (Asn(64_504), of(1))];
+    ReportShares {
+        categories: categories.into_iter().filter(|(_, n)| *n > 0).collect(),
+        networks: networks.into_iter().filter(|(_, n)| *n > 0).collect(),
+    }
 }
 
 /// A site whose every free text is an attack on the page that shows it.

@@ -9,20 +9,26 @@ use super::*;
 
 /// A server that says who asks, and has a stream that never ends by itself.
 async fn start() -> (SocketAddr, CancellationToken, JoinSet<()>) {
+    start_behind(&[]).await
+}
+
+/// The same behind these proxies.
+async fn start_behind(trusted: &[&str]) -> (SocketAddr, CancellationToken, JoinSet<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let who = |ConnectInfo(peer): ConnectInfo<Peer>| async move { peer.ip().to_string() };
     let endless = || async {
         let chunks = futures_util::stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            Some((Ok::<_, std::convert::Infallible>("x"), ()))
+            Some((Ok::<_, Infallible>("x"), ()))
         });
         axum::body::Body::from_stream(chunks)
     };
     let router = Router::new().route("/", get(who)).route("/endless", get(endless));
     let cancel = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(listener, router, cancel.clone()));
+    let proxies = TrustedProxies::new(trusted.iter().map(|range| range.parse().unwrap()).collect());
+    tasks.spawn(serve(listener, router, proxies, cancel.clone()));
     (address, cancel, tasks)
 }
 
@@ -39,6 +45,40 @@ async fn handlers_know_the_peer() {
     let mut answer = String::new();
     ask(address, "/").await.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_forged_header_is_believed_of_a_trusted_proxy_only() {
+    for (trusted, expected) in
+        [(&[][..], "127.0.0.1"), (&["127.0.0.0/8"], "198.51.100.1"), (&["10.0.0.0/8"], "127.0.0.1")]
+    {
+        let (address, _cancel, _tasks) = start_behind(trusted).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-forwarded-for: 203.0.113.9, 198.51.100.1\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{trusted:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_http_1_1_names_one_host() {
+    let (address, _cancel, _tasks) = start().await;
+    for (hosts, version, status) in [
+        ("", "1.1", "400"),
+        ("host: a\r\nhost: b\r\n", "1.1", "400"),
+        ("host: a\r\n", "1.1", "200"),
+        ("host:\r\n", "1.1", "200"),
+        ("", "1.0", "200"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET / HTTP/{version}\r\n{hosts}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{hosts:?} HTTP/{version}: {answer}");
+    }
 }
 
 #[tokio::test]

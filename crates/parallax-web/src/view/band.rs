@@ -4,11 +4,11 @@ use parallax_model::{Diagnosis, Micros, Verdict, VisitorVerdict};
 use serde::Serialize;
 
 use super::board::Board;
-use super::gazetteer::country_name;
-use super::glyph::Glyph;
+use super::glyph::{Glyph, verdict_key};
 use super::row::millis;
+use super::sentence::{Names, headline};
 use super::{failure, when};
-use crate::escape::neutral;
+use crate::say::Lang;
 
 /// What stands at the top of a check's or site's page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,13 +16,13 @@ pub(crate) struct Band {
     /// How it is drawn.
     pub(crate) state: Glyph,
     /// The state in a word or two.
-    pub(crate) word: &'static str,
+    pub(crate) word: String,
     /// The sentence.
     pub(crate) headline: String,
     /// What it stands on.
     pub(crate) second: String,
     /// What is said to the visitor who asked.
-    pub(crate) visitor: &'static str,
+    pub(crate) visitor: String,
     /// How many answered, and how long it took.
     pub(crate) count: String,
     /// The tab's title: the state first.
@@ -31,113 +31,87 @@ pub(crate) struct Band {
 
 impl Band {
     /// A check's band, running or over.
-    pub(crate) fn of_check(board: &Board) -> Self {
+    pub(crate) fn of_check(t: Lang, board: &Board) -> Self {
         let host = board.target.host.as_str();
-        let count = format!("{} of {} testers answered", board.answered(), board.asked());
+        let (answered, asked) = (board.answered(), board.asked());
         let count = match board.took {
-            Some(took) => format!("{count} · finished in {}", when::seconds(took)),
-            None => format!("{count} so far"),
+            Some(took) => t.with("band-finished").s("took", when::seconds(t, took)),
+            None => t.with("band-so-far"),
         };
+        let count = count.n("answered", answered).n("asked", asked).text();
         let Some(diagnosis) = &board.diagnosis else {
+            let headline = t.with("band-checking").s("host", host).text();
             return Self {
                 state: Glyph::Waiting,
-                word: Glyph::Waiting.word(),
-                headline: format!("Checking {host}"),
-                second: format!("Asking {} testers. The first answers come within a second.", board.asked()),
-                visitor: "",
+                word: t.text("glyph-waiting"),
+                title: headline.clone(),
+                headline,
+                second: t.with("band-asking").n("asked", asked).text(),
+                visitor: String::new(),
                 count,
-                title: format!("Checking {host}"),
             };
         };
-        let band = Self { count, ..Self::of_diagnosis(diagnosis, board) };
+        let band = Self { count, ..Self::of_diagnosis(t, diagnosis, board) };
         if board.is_done() || diagnosis.verdict != Verdict::Up {
             return band;
         }
         // Nobody failed yet; who has not answered may still.
-        let (answered, asked) = (board.answered(), board.asked());
+        let waiting = asked.saturating_sub(answered);
         Self {
-            headline: format!("{host} looks up so far"),
-            second: format!(
-                "The first {answered} testers reach it. Still waiting for {}.",
-                asked.saturating_sub(answered)
-            ),
+            headline: t.with("band-up-so-far").s("host", host).text(),
+            second: t.with("band-first-reach").n("answered", answered).n("waiting", waiting).text(),
             ..band
         }
     }
 
     /// A band without counts.
-    pub(crate) fn of_diagnosis(diagnosis: &Diagnosis, board: &Board) -> Self {
-        let word = diagnosis.verdict.in_words();
+    pub(crate) fn of_diagnosis(t: Lang, diagnosis: &Diagnosis, board: &Board) -> Self {
+        let word = t.text(verdict_key(diagnosis.verdict));
+        let host = &board.target.host;
         Self {
             state: diagnosis.verdict.into(),
+            title: format!("{word}: {host}"),
             word,
-            headline: headline(diagnosis),
-            second: second(diagnosis, board),
-            visitor: visitor(diagnosis.visitor),
+            headline: headline(t, host, diagnosis, &Names::of_rows(&board.rows)),
+            second: second(t, diagnosis, board),
+            visitor: diagnosis.visitor.and_then(visitor_key).map(|key| t.text(key)).unwrap_or_default(),
             count: String::new(),
-            title: format!("{word}: {}", board.target.host),
         }
     }
 }
 
-/// The diagnosis's sentence as a headline: without its full stop, and with the codes of its scopes' countries as names.
-pub(crate) fn headline(diagnosis: &Diagnosis) -> String {
-    let mut text = neutral(diagnosis.sentence.trim().trim_end_matches('.')).into_owned();
-    for code in diagnosis.scopes.iter().filter_map(|scope| scope.country.as_ref()) {
-        if let Some(name) = country_name(code.as_str()) {
-            text = text.replace(&format!(" in {code}"), &format!(" in {name}"));
-        }
-    }
-    text
-}
-
-fn second(diagnosis: &Diagnosis, board: &Board) -> String {
+fn second(t: Lang, diagnosis: &Diagnosis, board: &Board) -> String {
     let (failing, agents) = (diagnosis.failing, diagnosis.agents);
     let worked = agents.saturating_sub(failing);
-    let what = board.commonest_failure().map(|(kind, _)| failure::long(kind));
-    let what = what.as_deref().unwrap_or("no answer");
-    let time = board.typical_first_byte().map(|us| millis(Micros(us)));
-    match diagnosis.verdict {
-        Verdict::Up => match time {
-            Some(time) => {
-                format!("{worked} of {agents} testers reached it; typical time to the first byte {time}.")
-            }
-            None => format!("{worked} of {agents} testers reached it."),
-        },
-        Verdict::Down => format!("{failing} of {agents} testers fail. What most of them get: {what}."),
-        Verdict::Partial => {
-            format!(
-                "{failing} of {agents} testers fail, {worked} reach it. What most of those who fail get: {what}."
-            )
-        }
-        Verdict::Degraded => match time {
-            Some(time) => format!("It answers, but late: typically {time} to the first byte."),
-            None => "It answers, but late.".to_owned(),
-        },
-        Verdict::Flaky => {
-            format!("{failing} of {agents} testers failed, and a second try often works: {what}.")
-        }
-        Verdict::Blocked => {
-            format!("That is not an outage. {failing} of {agents} testers get: {what}. Open it yourself.")
-        }
-        Verdict::Unknown if agents == 0 => "No tester could say anything yet; we do not guess.".to_owned(),
-        Verdict::Unknown if failing > 0 => {
-            format!(
-                "{failing} of {agents} testers fail, which is too little or too mixed to say more. We do not guess."
-            )
-        }
-        Verdict::Unknown => format!("Only {agents} testers could say anything; we do not guess."),
+    let what = board.commonest_failure().map(|(kind, _)| failure::long(t, kind));
+    let what = what.unwrap_or_else(|| t.text("cell-no-answer"));
+    let time = board.typical_first_byte().map(|us| millis(t, Micros(us)));
+    let counted = |key: &'static str| {
+        t.with(key).n("failing", failing).n("worked", worked).n("total", agents).s("what", &what)
+    };
+    match (diagnosis.verdict, time) {
+        (Verdict::Up, Some(time)) => counted("second-up-in").s("time", time),
+        (Verdict::Up, None) => counted("second-up"),
+        (Verdict::Down, _) => counted("second-down"),
+        (Verdict::Partial, _) => counted("second-partial"),
+        (Verdict::Degraded, Some(time)) => counted("second-slow-in").s("time", time),
+        (Verdict::Degraded, None) => counted("second-slow"),
+        (Verdict::Flaky, _) => counted("second-flaky"),
+        (Verdict::Blocked, _) => counted("second-blocked"),
+        (Verdict::Unknown, _) if agents == 0 => counted("second-nobody"),
+        (Verdict::Unknown, _) if failing > 0 => counted("second-mixed"),
+        (Verdict::Unknown, _) => counted("second-few"),
     }
+    .text()
 }
 
-fn visitor(verdict: Option<VisitorVerdict>) -> &'static str {
-    match verdict {
-        Some(VisitorVerdict::JustYou) => "It works for testers like you: it may be only you.",
-        Some(VisitorVerdict::YourIsp) => {
-            "Testers on your provider fail too: it is likely your provider or its route."
-        }
-        Some(VisitorVerdict::Affected) => "You are among those it fails for: it is not you.",
-        Some(VisitorVerdict::NotAffected) => "It should work for you.",
-        Some(VisitorVerdict::Unknown) | None => "",
-    }
+/// The message for what a visitor is told; nothing when there is nothing to tell.
+pub(crate) fn visitor_key(verdict: VisitorVerdict) -> Option<&'static str> {
+    Some(match verdict {
+        VisitorVerdict::JustYou => "visitor-just-you",
+        VisitorVerdict::YourIsp => "visitor-your-isp",
+        VisitorVerdict::Affected => "visitor-affected",
+        VisitorVerdict::NotAffected => "visitor-not-affected",
+        VisitorVerdict::Unknown => return None,
+    })
 }

@@ -1,9 +1,10 @@
 //! Charts drawn by the server: numbers become rectangles, the words around them are HTML.
 
 use parallax_aggregator::HistoryMinute;
-use parallax_model::UnixMicros;
+use parallax_model::{Incident, UnixMicros};
 
 use super::when;
+use crate::say::Lang;
 
 /// Quarter hours of a day.
 const QUARTERS: usize = 96;
@@ -49,7 +50,7 @@ pub(crate) struct ReportChart {
 
 impl ReportChart {
     /// The chart of `quarters`, oldest first, ending at `now`. Bars above `usual` are inked.
-    pub(crate) fn new(quarters: &[u32], usual: f64, now: UnixMicros) -> Self {
+    pub(crate) fn new(t: Lang, quarters: &[u32], usual: f64, now: UnixMicros) -> Self {
         let last = &quarters[quarters.len().saturating_sub(QUARTERS)..];
         let max = last.iter().copied().max().unwrap_or(0);
         let top = max.max(ceil(usual)).max(4);
@@ -69,7 +70,7 @@ impl ReportChart {
             max: top,
             total: last.iter().sum(),
             usual_y: HEIGHT - to_u32(scaled(usual)).min(HEIGHT),
-            usual: format!("{usual:.1}"),
+            usual: t.decimal(usual, 1),
             entries,
         }
     }
@@ -87,7 +88,7 @@ pub(crate) struct Strip {
 
 impl Strip {
     /// The strip of `minutes`, ending at `now`. A quarter hour without results is drawn as a gap, never as good.
-    pub(crate) fn new(minutes: &[HistoryMinute], now: UnixMicros) -> Self {
+    pub(crate) fn new(t: Lang, minutes: &[HistoryMinute], now: UnixMicros) -> Self {
         let begin = quarter_of(now) - back_from_now(0);
         let mut quarters = [(0_u32, 0_u32); QUARTERS];
         for minute in minutes {
@@ -101,7 +102,7 @@ impl Strip {
         let failed = quarters.iter().enumerate().rev().filter(|(_, q)| q.1 > 0);
         let entry = |(i, q): (usize, &(u32, u32))| Entry {
             at: quarter_start(now, i),
-            value: format!("{} of {} tests failed", q.1, q.0),
+            value: t.with("tests-failed").n("failing", q.1).n("total", q.0).text(),
         };
         Self {
             bars,
@@ -110,6 +111,94 @@ impl Strip {
             failures: quarters.iter().map(|q| q.1).sum(),
         }
     }
+}
+
+/// Days of the long strip.
+pub(crate) const DAYS: usize = 90;
+/// One day in microseconds.
+const DAY_US: i64 = 86_400_000_000;
+
+/// One day of the long strip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Day {
+    /// `22 Nov`.
+    pub(crate) at: String,
+    pub(crate) value: String,
+}
+
+/// Ninety days: from the tests that are kept, and from the incidents where those are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Days {
+    pub(crate) bars: Vec<Bar>,
+    /// Days with trouble, newest first.
+    pub(crate) exceptions: Vec<Day>,
+    /// Days of which there are tests.
+    pub(crate) known: usize,
+    pub(crate) results: u64,
+    pub(crate) failures: u64,
+    /// Share of tests that worked, `99.95 %`; empty without tests.
+    pub(crate) worked: String,
+}
+
+impl Days {
+    /// The strip of the 90 days that end with the one `now` is in. A day without tests is drawn as a gap, never as good.
+    pub(crate) fn new(t: Lang, incidents: &[Incident], minutes: &[HistoryMinute], now: UnixMicros) -> Self {
+        let today = now.0.div_euclid(DAY_US);
+        let first = today - i64::try_from(DAYS - 1).unwrap_or(0);
+        let mut days = [(0_u64, 0_u64, 0_u64); DAYS];
+        for minute in minutes {
+            let place = usize::try_from(minute.at.0.div_euclid(DAY_US) - first).ok();
+            if let Some(day) = place.and_then(|i| days.get_mut(i)) {
+                day.0 += u64::from(minute.results);
+                day.1 += u64::from(minute.failures);
+            }
+        }
+        for (i, day) in (0_i64..).zip(days.iter_mut()) {
+            let (begin, end) = ((first + i) * DAY_US, (first + i + 1) * DAY_US);
+            let inside = |incident: &Incident| {
+                let until = incident.closed_at.unwrap_or(now).0.min(end);
+                u64::try_from(until - incident.opened_at.0.max(begin)).unwrap_or(0)
+            };
+            day.2 = incidents.iter().map(inside).sum();
+        }
+        let bars = days.iter().enumerate().map(|(i, day)| day_bar(i, *day)).collect();
+        let trouble = days.iter().enumerate().rev().filter(|(_, day)| day.1 > 0 || day.2 > 0);
+        let told = |(i, day): (usize, &(u64, u64, u64))| {
+            let at = UnixMicros((first + i64::try_from(i).unwrap_or(0)) * DAY_US);
+            let value = match day {
+                (0, _, incident) => t.with("day-incident").s("lasted", when::span(t, *incident)),
+                (results, failures, 0) => t.with("tests-failed").n("failing", failures).n("total", results),
+                (results, failures, incident) => t
+                    .with("day-both")
+                    .n("failing", failures)
+                    .n("total", results)
+                    .s("lasted", when::span(t, *incident)),
+            };
+            Day { at: when::day(t, at), value: value.text() }
+        };
+        let (results, failures) = days.iter().fold((0, 0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
+        let share = |good: f64| format!("{} %", t.decimal((good * 10_000.0).floor() / 100.0, 2));
+        Self {
+            bars,
+            exceptions: trouble.map(told).collect(),
+            known: days.iter().filter(|day| day.0 > 0).count(),
+            results,
+            failures,
+            worked: if results == 0 { String::new() } else { share(1.0 - failures as f64 / results as f64) },
+        }
+    }
+}
+
+fn day_bar(i: usize, (results, failures, incident): (u64, u64, u64)) -> Bar {
+    let failing = if results == 0 { 0.0 } else { failures as f64 / results as f64 };
+    let share = failing.max(incident as f64 / DAY_US as f64);
+    let (height, class) = match (results, incident) {
+        (0, 0) => (3, "none"),
+        _ if share <= 0.0 => (8, "ok"),
+        // A short outage is seen too: the height grows with the root of its share of the day.
+        _ => (to_u32(20.0 + 80.0 * share.sqrt()), if share < 0.1 { "some" } else { "bad" }),
+    };
+    Bar { x: i * STEP, y: HEIGHT.saturating_sub(height), height, class }
 }
 
 fn strip_bar(i: usize, (results, failures): (u32, u32)) -> Bar {
@@ -161,13 +250,36 @@ mod tests {
         let mut quarters = [0; 96];
         quarters[94] = 2;
         quarters[95] = 10;
-        let chart = ReportChart::new(&quarters, 3.0, NOW);
+        let chart = ReportChart::new(Lang::En, &quarters, 3.0, NOW);
         assert_eq!((chart.max, chart.total, chart.usual_y), (10, 12, 70));
         let expected =
             [Bar { x: 940, y: 80, height: 20, class: "lo" }, Bar { x: 950, y: 0, height: 100, class: "hi" }];
         assert_eq!(chart.bars, expected);
         assert_eq!(chart.entries[0], Entry { at: "21:00".to_owned(), value: "10".to_owned() });
-        assert_eq!(ReportChart::new(&[], 0.0, NOW).bars, []);
+        assert_eq!(ReportChart::new(Lang::En, &[], 0.0, NOW).bars, []);
+    }
+
+    #[test]
+    fn ninety_days_show_trouble_and_gaps() {
+        let minute = |days_ago: i64, results, failures| HistoryMinute {
+            at: NOW.plus_secs(-86_400 * days_ago),
+            results,
+            failures,
+            first_byte: None,
+        };
+        let days = Days::new(Lang::En, &[], &[minute(1, 1_000, 0), minute(0, 1_000, 1)], NOW);
+        let classes: Vec<&str> = days.bars[87..].iter().map(|bar| bar.class).collect();
+        assert_eq!((days.bars.len(), classes.as_slice()), (90, ["none", "ok", "some"].as_slice()));
+        assert_eq!((days.known, days.worked.as_str()), (2, "99.95 %"));
+        assert_eq!(
+            days.exceptions,
+            [Day { at: "22 Nov".to_owned(), value: "1 of 1000 tests failed".to_owned() }]
+        );
+        let mut incident = crate::sample::sample_sites().remove(0).incident.unwrap();
+        incident.opened_at = NOW.plus_secs(-40 * 86_400);
+        incident.closed_at = Some(incident.opened_at.plus_secs(7_200));
+        let days = Days::new(Lang::En, &[incident], &[], NOW);
+        assert_eq!((days.bars[49].class, days.exceptions[0].value.as_str()), ("some", "an incident of 2 h"));
     }
 
     #[test]
@@ -178,7 +290,7 @@ mod tests {
             failures,
             first_byte: None,
         };
-        let strip = Strip::new(&[minute(16, 10, 0), minute(1, 10, 10), minute(2_000, 9, 9)], NOW);
+        let strip = Strip::new(Lang::En, &[minute(16, 10, 0), minute(1, 10, 10), minute(2_000, 9, 9)], NOW);
         let classes: Vec<&str> = strip.bars[93..].iter().map(|bar| bar.class).collect();
         assert_eq!(classes, ["ok", "bad", "none"]);
         assert_eq!((strip.results, strip.failures), (20, 10));

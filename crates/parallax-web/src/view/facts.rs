@@ -6,6 +6,7 @@ use parallax_model::Micros;
 use serde::Serialize;
 
 use super::row::{Certificate, Row, median, millis};
+use crate::say::Lang;
 
 /// How many different values a list shows; the rest are counted.
 const MAX_VALUES: usize = 8;
@@ -29,7 +30,7 @@ pub(crate) struct DnsAnswer {
 /// One phase over every tester that came through it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Timing {
-    pub(crate) phase: &'static str,
+    pub(crate) phase: String,
     pub(crate) typical: String,
     pub(crate) slowest: String,
     /// Where the slowest is.
@@ -50,7 +51,7 @@ pub(crate) struct Seen {
 /// Values of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct SeenList {
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     pub(crate) values: Vec<Seen>,
     /// How many values are left out.
     pub(crate) more: usize,
@@ -73,18 +74,21 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn new(rows: &[Row]) -> Self {
+    pub(crate) fn new(t: Lang, rows: &[Row]) -> Self {
         let lists = [
-            list("Protocol", rows, |row| row.protocol.map(str::to_owned)),
-            list("IP family", rows, |row| row.family.map(str::to_owned)),
-            list("Address", rows, |row| row.address.clone()),
-            list("Answer written by", rows, |row| row.emitter.clone()),
-            list("CDN site (PoP)", rows, |row| row.pop.clone()),
-            list("Resolver", rows, |row| row.resolver.as_deref().map(resolver_name)),
+            list(t.text("seen-protocol"), rows, |row| row.protocol.map(str::to_owned)),
+            list(t.text("seen-family"), rows, |row| row.family.map(str::to_owned)),
+            list(t.text("seen-address"), rows, |row| row.address.clone()),
+            list(t.text("seen-emitter"), rows, |row| row.emitter.clone()),
+            list(t.text("seen-pop"), rows, |row| row.pop.clone()),
+            list(t.text("seen-h3"), rows, |row| row.h3_advert.map(|word| t.text(&format!("h3-{word}")))),
+            list(t.text("seen-resolver"), rows, |row| {
+                row.resolver.as_deref().map(|name| resolver_name(t, name))
+            }),
         ];
         Self {
-            dns: dns_answers(rows),
-            timings: timings(rows),
+            dns: dns_answers(t, rows),
+            timings: timings(t, rows),
             seen: lists.into_iter().filter(|list| !list.values.is_empty()).collect(),
             certificates: certificates(rows),
         }
@@ -95,11 +99,11 @@ fn fails(row: &Row) -> usize {
     usize::from(row.outcome != "ok")
 }
 
-fn resolver_name(name: &str) -> String {
-    if name == "isp" { "the provider’s own".to_owned() } else { name.to_owned() }
+fn resolver_name(t: Lang, name: &str) -> String {
+    if name == "isp" { t.text("resolver-isp") } else { name.to_owned() }
 }
 
-fn dns_answers(rows: &[Row]) -> Vec<DnsAnswer> {
+fn dns_answers(t: Lang, rows: &[Row]) -> Vec<DnsAnswer> {
     let mut answers: BTreeMap<Vec<String>, DnsAnswer> = BTreeMap::new();
     for row in rows.iter().filter(|row| !row.addresses.is_empty()) {
         let mut key = row.addresses.clone();
@@ -115,7 +119,7 @@ fn dns_answers(rows: &[Row]) -> Vec<DnsAnswer> {
         answer.testers += 1;
         answer.failing += fails(row);
         answer.ttl_left_s = answer.ttl_left_s.max(row.ttl_left_s);
-        let resolver = row.resolver.as_deref().map(resolver_name);
+        let resolver = row.resolver.as_deref().map(|name| resolver_name(t, name));
         if let Some(resolver) = resolver.filter(|r| !answer.resolvers.contains(r)) {
             answer.resolvers.push(resolver);
         }
@@ -129,14 +133,14 @@ fn dns_answers(rows: &[Row]) -> Vec<DnsAnswer> {
 type Phase = (&'static str, fn(&Row) -> Option<u32>);
 
 const PHASES: [Phase; 5] = [
-    ("Name lookup", |row| row.phases.dns),
-    ("Connection", |row| row.phases.connect),
-    ("Secure line (TLS)", |row| row.phases.tls),
-    ("First byte", |row| row.phases.first_byte),
-    ("Page read", |row| row.phases.body),
+    ("phase-dns", |row| row.phases.dns),
+    ("phase-connect", |row| row.phases.connect),
+    ("phase-tls", |row| row.phases.tls),
+    ("phase-first-byte", |row| row.phases.first_byte),
+    ("phase-body", |row| row.phases.body),
 ];
 
-fn timings(rows: &[Row]) -> Vec<Timing> {
+fn timings(t: Lang, rows: &[Row]) -> Vec<Timing> {
     let mut timings = Vec::new();
     let mut longest = 1;
     for (phase, of) in PHASES {
@@ -145,9 +149,9 @@ fn timings(rows: &[Row]) -> Vec<Timing> {
         let Some(typical) = median(values.iter().map(|(us, _)| *us).collect()) else { continue };
         longest = longest.max(typical);
         let timing = Timing {
-            phase,
-            typical: millis(Micros(typical)),
-            slowest: millis(Micros(*slowest)),
+            phase: t.text(phase),
+            typical: millis(t, Micros(typical)),
+            slowest: millis(t, Micros(*slowest)),
             place: at.place.clone(),
             bar: typical,
             testers: values.len(),
@@ -161,7 +165,7 @@ fn timings(rows: &[Row]) -> Vec<Timing> {
     timings
 }
 
-fn list(what: &'static str, rows: &[Row], of: impl Fn(&Row) -> Option<String>) -> SeenList {
+fn list(what: String, rows: &[Row], of: impl Fn(&Row) -> Option<String>) -> SeenList {
     let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for row in rows {
         if let Some(value) = of(row) {

@@ -1,108 +1,27 @@
 //! Failures in people's words, short for a cell and long for a line.
 
-use parallax_model::{
-    AgentFailure, BlockedFailure, ConnectFailure, DnsFailure, FailureKind, HttpFailure, QuicFailure,
-    TlsFailure,
-};
+use parallax_model::{FailureKind, HttpFailure};
 
-/// A failure for a cell of the matrix: at most nine characters.
-pub(crate) fn short(kind: FailureKind) -> String {
-    let word = match kind {
-        FailureKind::Http(HttpFailure::Status(code)) => return code.to_string(),
-        FailureKind::Dns(DnsFailure::Nxdomain | DnsFailure::Nodata) => "no name",
-        FailureKind::Dns(_) => "DNS",
-        FailureKind::Connect(ConnectFailure::Refused) => "refused",
-        FailureKind::Connect(ConnectFailure::Unreachable) => "no route",
-        FailureKind::Connect(ConnectFailure::Reset)
-        | FailureKind::Tls(TlsFailure::Reset)
-        | FailureKind::Http(HttpFailure::Reset) => "cut off",
-        FailureKind::Tls(TlsFailure::Handshake) => "TLS",
-        FailureKind::Tls(k) if k != TlsFailure::Timeout => "bad cert",
-        FailureKind::Quic(QuicFailure::Handshake | QuicFailure::Closed) => "QUIC",
-        FailureKind::Http(HttpFailure::RedirectLoop | HttpFailure::RedirectBlocked) => "redirect",
-        FailureKind::Http(HttpFailure::Protocol | HttpFailure::TooLarge) => "garbled",
-        FailureKind::Blocked(BlockedFailure::Challenge) => "bot check",
-        FailureKind::Blocked(_) => "blocked",
-        FailureKind::Agent(_) => "no test",
-        _ => "timeout",
-    };
-    word.to_owned()
-}
+use crate::say::Lang;
 
-/// A failure for a line of text, able to follow "it gets" or stand alone.
-pub(crate) fn long(kind: FailureKind) -> String {
+/// A failure for a cell of the matrix: at most eleven characters.
+pub(crate) fn short(t: Lang, kind: FailureKind) -> String {
     match kind {
-        FailureKind::Http(HttpFailure::Status(code)) => match code.reason() {
-            None => format!("HTTP status {code}"),
-            // These are a CDN's own words, said of the server behind it.
-            Some(reason) if code.get() >= 520 => format!("{code} {reason} (from the CDN)"),
-            Some(reason) => format!("{code} {reason}"),
-        },
-        FailureKind::Dns(k) => dns(k).to_owned(),
-        FailureKind::Connect(k) => connect(k).to_owned(),
-        FailureKind::Tls(k) => tls(k).to_owned(),
-        FailureKind::Quic(_) => "no answer over HTTP/3".to_owned(),
-        FailureKind::Blocked(k) => blocked(k).to_owned(),
-        FailureKind::Agent(AgentFailure::Offline) => "the tester's own line was down".to_owned(),
-        FailureKind::Agent(AgentFailure::Policy) => "the tester may not test this address".to_owned(),
-        FailureKind::Agent(AgentFailure::Overloaded) => "the tester had no time".to_owned(),
-        FailureKind::Http(k) => http(k).to_owned(),
+        FailureKind::Http(HttpFailure::Status(code)) => code.to_string(),
+        _ => t.text(&format!("cell-{kind}")),
     }
 }
 
-fn dns(kind: DnsFailure) -> &'static str {
-    match kind {
-        DnsFailure::Nxdomain => "the name is not in the DNS",
-        DnsFailure::Nodata => "the name has no address",
-        DnsFailure::Servfail => "the name lookup failed",
-        DnsFailure::Refused => "the name lookup was refused",
-        DnsFailure::Timeout => "the name lookup got no answer",
-        DnsFailure::Bogus => "the name's signature does not check out",
-        DnsFailure::Loop => "the name leads in circles",
-    }
-}
-
-fn connect(kind: ConnectFailure) -> &'static str {
-    match kind {
-        ConnectFailure::Refused => "the machine is there, but no web server listens",
-        ConnectFailure::Timeout => "nothing answers at the address",
-        ConnectFailure::Unreachable => "there is no route to the address",
-        ConnectFailure::Reset => "the connection was cut at once",
-    }
-}
-
-fn tls(kind: TlsFailure) -> &'static str {
-    match kind {
-        TlsFailure::Expired => "the certificate ran out",
-        TlsFailure::NotYetValid => "the certificate is not valid yet",
-        TlsFailure::NameMismatch => "the certificate is for another name",
-        TlsFailure::Untrusted => "the certificate is not trusted",
-        TlsFailure::SelfSigned => "the certificate signed itself",
-        TlsFailure::Revoked => "the certificate was withdrawn",
-        TlsFailure::Handshake => "no secure line could be agreed on",
-        TlsFailure::Timeout => "the secure line was not set up in time",
-        TlsFailure::Reset => "the line was cut as soon as the name was spoken",
-    }
-}
-
-fn blocked(kind: BlockedFailure) -> &'static str {
-    match kind {
-        BlockedFailure::Address => "the address may not be tested",
-        BlockedFailure::Challenge => "a bot check",
-        BlockedFailure::BlockPage => "a block page",
-        BlockedFailure::Legal => "a page that says it is closed for legal reasons",
-    }
-}
-
-fn http(kind: HttpFailure) -> &'static str {
-    match kind {
-        HttpFailure::Timeout => "connected, then no answer in time",
-        HttpFailure::Reset => "the answer was cut off",
-        HttpFailure::Protocol => "an answer that is not HTTP",
-        HttpFailure::TooLarge => "headers beyond every limit",
-        HttpFailure::RedirectLoop => "a redirect in circles",
-        HttpFailure::RedirectBlocked => "a redirect to where we may not go",
-        HttpFailure::Status(_) => "an error status",
+/// A failure for a line of text, able to follow "it gets" or stand alone. Names of statuses stay as servers write them.
+pub(crate) fn long(t: Lang, kind: FailureKind) -> String {
+    let FailureKind::Http(HttpFailure::Status(code)) = kind else { return t.text(&format!("fail-{kind}")) };
+    match code.reason() {
+        None => t.with("fail-status").n("code", code.get()).text(),
+        // These are a CDN's own words, said of the server behind it.
+        Some(reason) if code.get() >= 520 => {
+            t.with("fail-status-cdn").n("code", code.get()).s("reason", reason).text()
+        }
+        Some(reason) => format!("{code} {reason}"),
     }
 }
 
@@ -122,12 +41,38 @@ mod tests {
             ("tls-timeout", "timeout", "the secure line was not set up in time"),
             ("tls-expired", "bad cert", "the certificate ran out"),
             ("blocked-challenge", "bot check", "a bot check"),
-            ("agent-offline", "no test", "the tester's own line was down"),
+            ("agent-offline", "no test", "the tester’s own line was down"),
         ];
         for (word, cell, line) in cases {
             let kind: FailureKind = word.parse().unwrap();
-            assert_eq!((short(kind).as_str(), long(kind).as_str()), (cell, line), "{word}");
-            assert!(short(kind).len() <= 9);
+            assert_eq!(
+                (short(Lang::En, kind).as_str(), long(Lang::En, kind).as_str()),
+                (cell, line),
+                "{word}"
+            );
+        }
+    }
+
+    /// Every kind there is has words in every language, and those for a cell fit into it.
+    #[test]
+    fn no_failure_is_without_words() {
+        use parallax_model::{
+            AgentFailure, BlockedFailure, ConnectFailure, DnsFailure, QuicFailure, TlsFailure,
+        };
+        let mut kinds: Vec<FailureKind> = DnsFailure::ALL.iter().map(|k| FailureKind::Dns(*k)).collect();
+        kinds.extend(ConnectFailure::ALL.iter().map(|k| FailureKind::Connect(*k)));
+        kinds.extend(TlsFailure::ALL.iter().map(|k| FailureKind::Tls(*k)));
+        kinds.extend(QuicFailure::ALL.iter().map(|k| FailureKind::Quic(*k)));
+        kinds.extend(BlockedFailure::ALL.iter().map(|k| FailureKind::Blocked(*k)));
+        kinds.extend(AgentFailure::ALL.iter().map(|k| FailureKind::Agent(*k)));
+        for word in ["http-timeout", "http-reset", "http-protocol", "http-too-large", "http-redirect-loop"] {
+            kinds.push(word.parse().unwrap());
+        }
+        for kind in kinds {
+            for t in Lang::ALL {
+                assert!(t.has(&format!("cell-{kind}")) && t.has(&format!("fail-{kind}")), "{kind} in {t:?}");
+                assert!(short(t, kind).chars().count() <= 11, "{kind} in {t:?}");
+            }
         }
     }
 }

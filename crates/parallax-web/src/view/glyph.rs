@@ -37,17 +37,30 @@ impl Glyph {
         }
     }
 
-    /// The state in a word or two, for who cannot see the shape.
-    pub(crate) fn word(self) -> &'static str {
+    /// The message that says the state in a word or two, for who cannot see the shape.
+    pub(crate) fn key(self) -> &'static str {
         match self {
-            Self::Unknown => "Not known",
-            Self::Waiting => "Checking",
-            Self::Up => "Works",
-            Self::Hidden => "Refuses our testers",
-            Self::Slow => "Slow",
-            Self::Partly => "Fails for some",
-            Self::Down => "Fails",
+            Self::Unknown => "glyph-unknown",
+            Self::Waiting => "glyph-waiting",
+            Self::Up => "glyph-up",
+            Self::Hidden => "glyph-hidden",
+            Self::Slow => "glyph-slow",
+            Self::Partly => "glyph-partly",
+            Self::Down => "glyph-down",
         }
+    }
+}
+
+/// The message that says a verdict in a word or two.
+pub(crate) fn verdict_key(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Up => "verdict-up",
+        Verdict::Down => "verdict-down",
+        Verdict::Partial => "verdict-partial",
+        Verdict::Degraded => "verdict-degraded",
+        Verdict::Flaky => "verdict-flaky",
+        Verdict::Blocked => "verdict-blocked",
+        Verdict::Unknown => "verdict-unknown",
     }
 }
 

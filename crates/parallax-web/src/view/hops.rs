@@ -7,11 +7,12 @@ use super::board::Board;
 use super::failure;
 use super::glyph::Glyph;
 use super::row::{median, millis};
+use crate::say::Lang;
 
 /// One hop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Hop {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) state: Glyph,
     pub(crate) says: String,
 }
@@ -30,7 +31,7 @@ enum Reach {
 type Seen = [(Reach, Option<FailureKind>)];
 
 /// The five hops.
-pub(crate) fn hops(board: &Board) -> Vec<Hop> {
+pub(crate) fn hops(t: Lang, board: &Board) -> Vec<Hop> {
     let seen: Vec<_> = board
         .rows
         .iter()
@@ -39,28 +40,29 @@ pub(crate) fn hops(board: &Board) -> Vec<Hop> {
         .collect();
     let connect = board.rows.iter().filter_map(|row| row.result.phases.connect).map(|m| m.0).collect();
     let network = match median(connect) {
-        Some(us) => format!("Connects in {}", millis(Micros(us))),
-        None => "Connects".to_owned(),
+        Some(us) => t.with("hop-connects-in").s("time", millis(t, Micros(us))).text(),
+        None => t.text("hop-connects"),
     };
     let runs = board.took.is_none();
+    let hop = |at, fine| hop(t, (runs, &seen), at, fine);
     vec![
-        you(board),
-        hop((runs, &seen), ("DNS", Reach::Dns), "The name has an address".to_owned()),
-        hop((runs, &seen), ("Network", Reach::Network), network),
-        hop((runs, &seen), ("Front server", Reach::Front), "Answers".to_owned()),
-        hop((runs, &seen), ("Site’s server", Reach::Origin), "Replies".to_owned()),
+        you(t, board),
+        hop(("hop-dns", Reach::Dns), t.text("hop-resolves")),
+        hop(("hop-network", Reach::Network), network),
+        hop(("hop-front", Reach::Front), t.text("hop-answers")),
+        hop(("hop-origin", Reach::Origin), t.text("hop-replies")),
     ]
 }
 
-fn you(board: &Board) -> Hop {
+fn you(t: Lang, board: &Board) -> Hop {
     let (state, says) = match board.diagnosis.as_ref().and_then(|d| d.visitor) {
-        Some(VisitorVerdict::JustYou) => (Glyph::Down, "It may be only you"),
-        Some(VisitorVerdict::YourIsp) => (Glyph::Down, "Your provider fails too"),
-        Some(VisitorVerdict::Affected) => (Glyph::Partly, "You are affected"),
-        Some(VisitorVerdict::NotAffected) => (Glyph::Up, "Not affected"),
-        Some(VisitorVerdict::Unknown) | None => (Glyph::Unknown, "Not tested from here"),
+        Some(VisitorVerdict::JustYou) => (Glyph::Down, "hop-you-only"),
+        Some(VisitorVerdict::YourIsp) => (Glyph::Down, "hop-you-isp"),
+        Some(VisitorVerdict::Affected) => (Glyph::Partly, "hop-you-affected"),
+        Some(VisitorVerdict::NotAffected) => (Glyph::Up, "hop-you-fine"),
+        Some(VisitorVerdict::Unknown) | None => (Glyph::Unknown, "hop-you-untested"),
     };
-    Hop { name: "You", state, says: says.to_owned() }
+    Hop { name: t.text("hop-you"), state, says: t.text(says) }
 }
 
 /// Where on the way a result's failure lies. A gateway's 5xx was written by a front server that works, about a site's server
@@ -88,14 +90,14 @@ fn reach(row: &parallax_aggregator::CheckRow) -> Reach {
     }
 }
 
-fn hop((runs, seen): (bool, &Seen), (name, at): (&'static str, Reach), fine: String) -> Hop {
+fn hop(t: Lang, (runs, seen): (bool, &Seen), (name, at): (&str, Reach), fine: String) -> Hop {
     let came = seen.iter().filter(|(reach, _)| *reach >= at).count();
     let stuck: Vec<FailureKind> =
         seen.iter().filter(|(r, _)| *r == at).filter_map(|(_, kind)| *kind).collect();
     let (state, says) = match (came, stuck.first()) {
         (0, _) if seen.is_empty() && runs => (Glyph::Waiting, String::new()),
-        (0, _) if seen.is_empty() => (Glyph::Unknown, "Not tested".to_owned()),
-        (0, _) => (Glyph::Unknown, "Not reached".to_owned()),
+        (0, _) if seen.is_empty() => (Glyph::Unknown, t.text("hop-untested")),
+        (0, _) => (Glyph::Unknown, t.text("hop-unreached")),
         (_, None) => (Glyph::Up, fine),
         (n, Some(kind)) => {
             let state = match (kind.is_blocked(), stuck.len() == n) {
@@ -103,8 +105,9 @@ fn hop((runs, seen): (bool, &Seen), (name, at): (&'static str, Reach), fine: Str
                 (false, true) => Glyph::Down,
                 (false, false) => Glyph::Partly,
             };
-            (state, format!("{} of {n}: {}", stuck.len(), failure::short(*kind)))
+            let stuck = t.with("hop-stuck").n("failing", stuck.len()).n("total", n);
+            (state, stuck.s("what", failure::short(t, *kind)).text())
         }
     };
-    Hop { name, state, says }
+    Hop { name: t.text(name), state, says }
 }

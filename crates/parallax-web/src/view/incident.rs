@@ -3,9 +3,10 @@
 use parallax_model::{Diagnosis, Incident, UnixMicros};
 use serde::Serialize;
 
-use super::band::headline;
-use super::glyph::Glyph;
+use super::glyph::{Glyph, verdict_key};
+use super::sentence::{Names, headline};
 use super::when;
+use crate::say::Lang;
 
 /// A moment, for `<time>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,9 +20,23 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// For programs, and for people who read English.
     pub(crate) fn new(at: UnixMicros) -> Self {
-        Self { machine: when::rfc3339(at), people: when::day_and_time(at) }
+        Self::said(Lang::En, at)
     }
+
+    /// In a language.
+    pub(crate) fn said(t: Lang, at: UnixMicros) -> Self {
+        Self { machine: when::rfc3339(at), people: when::day_and_time(t, at) }
+    }
+}
+
+/// When something began, and the moments between which that lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct OnsetView {
+    pub(crate) at: Moment,
+    pub(crate) earliest: Moment,
+    pub(crate) latest: Moment,
 }
 
 /// One step of an incident.
@@ -31,7 +46,7 @@ pub(crate) struct StepView {
     #[serde(skip)]
     pub(crate) state: Glyph,
     #[serde(skip)]
-    pub(crate) word: &'static str,
+    pub(crate) word: String,
     #[serde(skip)]
     pub(crate) headline: String,
     pub(crate) diagnosis: Diagnosis,
@@ -52,36 +67,57 @@ pub(crate) struct IncidentView {
     pub(crate) closed_at: Option<Moment>,
     /// How long it lasted, or lasts, for people.
     pub(crate) lasted: String,
+    /// When the trouble itself began, as well as the results tell.
+    pub(crate) onset: Option<OnsetView>,
+    /// The same for people.
+    #[serde(skip)]
+    pub(crate) began: Option<String>,
     /// Newest first.
     pub(crate) steps: Vec<StepView>,
 }
 
 impl IncidentView {
+    /// As programs are told it.
     pub(crate) fn new(incident: &Incident, now: UnixMicros) -> Self {
+        Self::said(Lang::En, incident, &Names::default(), now)
+    }
+
+    /// In a language; `names` are those of the networks.
+    pub(crate) fn said(t: Lang, incident: &Incident, names: &Names, now: UnixMicros) -> Self {
         let worst = incident.worst();
         let step = |s: &parallax_model::IncidentStep| StepView {
-            at: Moment::new(s.at),
+            at: Moment::said(t, s.at),
             state: s.diagnosis.verdict.into(),
-            word: s.diagnosis.verdict.in_words(),
-            headline: headline(&s.diagnosis),
+            word: t.text(verdict_key(s.diagnosis.verdict)),
+            headline: headline(t, &incident.site, &s.diagnosis, names),
             diagnosis: s.diagnosis.clone(),
         };
         // The step that says it is over says nothing of what it was.
         let told = incident.steps.iter().rev().find(|s| s.diagnosis.verdict == worst);
-        let told = told.map(|s| headline(&s.diagnosis)).unwrap_or_default();
+        let told = told.map(|s| headline(t, &incident.site, &s.diagnosis, names)).unwrap_or_default();
         Self {
             id: incident.id.to_string(),
-            url: format!("/i/{}", incident.id),
+            url: format!("{}/i/{}", t.base(), incident.id),
             site: incident.site.to_string(),
             state: worst.into(),
             worst: worst.as_str(),
-            headline: match incident.closed_at {
-                Some(_) => past_tense(&told),
-                None => told,
+            headline: match (incident.closed_at, t) {
+                (Some(_), Lang::En) => past_tense(&told),
+                // German headlines are told in the present, newspapers' way; beside them stands that it is over.
+                _ => told,
             },
-            opened_at: Moment::new(incident.opened_at),
-            closed_at: incident.closed_at.map(Moment::new),
-            lasted: when::between(incident.opened_at, incident.closed_at.unwrap_or(now)),
+            opened_at: Moment::said(t, incident.opened_at),
+            closed_at: incident.closed_at.map(|at| Moment::said(t, at)),
+            lasted: when::between(t, incident.opened_at, incident.closed_at.unwrap_or(now)),
+            onset: incident.onset.map(|onset| OnsetView {
+                at: Moment::said(t, onset.at),
+                earliest: Moment::said(t, onset.earliest),
+                latest: Moment::said(t, onset.latest),
+            }),
+            began: incident.onset.map(|onset| {
+                let (earliest, latest) = (when::time_of_day(onset.earliest), when::time_of_day(onset.latest));
+                t.with("incident-began").s("earliest", earliest).s("latest", latest).text()
+            }),
             steps: incident.steps.iter().rev().map(step).collect(),
         }
     }

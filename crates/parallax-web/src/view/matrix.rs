@@ -10,6 +10,7 @@ use super::glyph::Glyph;
 use super::row::{median, millis};
 use super::{failure, place};
 use crate::escape::neutral;
+use crate::say::Lang;
 
 /// One cell: the testers of one network in one region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,28 +43,29 @@ pub(crate) struct Group {
 pub(crate) struct Matrix {
     pub(crate) regions: Vec<String>,
     pub(crate) lines: Vec<Line>,
+    t: Lang,
     networks: Vec<String>,
     at: BTreeMap<AgentId, (usize, usize)>,
 }
 
 impl Matrix {
     /// The table of everybody who was asked.
-    pub(crate) fn new(board: &Board) -> Self {
-        let mut regions: Vec<String> = board.panel.iter().map(|(_, v)| place::region(v)).collect();
-        let mut networks: Vec<String> = board.panel.iter().map(|(_, v)| network(v)).collect();
+    pub(crate) fn new(t: Lang, board: &Board) -> Self {
+        let mut regions: Vec<String> = board.panel.iter().map(|(_, v)| place::region(t, v)).collect();
+        let mut networks: Vec<String> = board.panel.iter().map(|(_, v)| network(t, v)).collect();
         for list in [&mut regions, &mut networks] {
             list.sort();
             list.dedup();
         }
         let mut at = BTreeMap::new();
         for (agent, vantage) in &board.panel {
-            let line = networks.iter().position(|n| *n == network(vantage));
-            let column = regions.iter().position(|r| *r == place::region(vantage));
+            let line = networks.iter().position(|n| *n == network(t, vantage));
+            let column = regions.iter().position(|r| *r == place::region(t, vantage));
             if let (Some(line), Some(column)) = (line, column) {
                 at.insert(agent.clone(), (line, column));
             }
         }
-        let mut matrix = Self { regions, lines: Vec::new(), networks, at };
+        let mut matrix = Self { regions, lines: Vec::new(), t, networks, at };
         let columns = matrix.regions.len();
         let line = |(i, network): (usize, &String)| Line {
             network: network.clone(),
@@ -89,20 +91,32 @@ impl Matrix {
         let state_of = |row: &&parallax_aggregator::CheckRow| Glyph::from(row.result.outcome.about_target());
         let failing: Vec<_> = rows.iter().filter(|row| !row.result.outcome.is_ok()).collect();
         let (state, text) = match (rows.len(), failing.first()) {
-            (0, _) if board.is_done() => (Glyph::Unknown, "no answer".to_owned()),
+            (0, _) if board.is_done() => (Glyph::Unknown, self.t.text("cell-no-answer")),
             (0, _) => (Glyph::Waiting, String::new()),
             (_, None) => {
                 let times =
                     rows.iter().map(|r| r.result.phases.first_byte.unwrap_or(r.result.phases.total).0);
-                (Glyph::Up, median(times.collect()).map(|us| millis(Micros(us))).unwrap_or_default())
+                (Glyph::Up, median(times.collect()).map(|us| millis(self.t, Micros(us))).unwrap_or_default())
             }
             (n, Some(first)) if failing.len() == n => {
                 let state = rows.iter().map(state_of).max().unwrap_or(Glyph::Unknown);
-                let text = first.result.outcome.about_target().kind().map(failure::short).unwrap_or_default();
+                let text = first
+                    .result
+                    .outcome
+                    .about_target()
+                    .kind()
+                    .map(|kind| failure::short(self.t, kind))
+                    .unwrap_or_default();
                 (state, if n > 1 { format!("{text} ×{n}") } else { text })
             }
             (n, Some(first)) => {
-                let text = first.result.outcome.about_target().kind().map(failure::short).unwrap_or_default();
+                let text = first
+                    .result
+                    .outcome
+                    .about_target()
+                    .kind()
+                    .map(|kind| failure::short(self.t, kind))
+                    .unwrap_or_default();
                 (Glyph::Partly, format!("{text} {}/{n}", failing.len()))
             }
         };
@@ -122,13 +136,15 @@ impl Matrix {
     }
 }
 
-fn network(vantage: &parallax_model::Vantage) -> String {
-    neutral(&place::network(vantage)).into_owned()
+fn network(t: Lang, vantage: &parallax_model::Vantage) -> String {
+    neutral(&place::network(t, vantage)).into_owned()
 }
 
 /// FNV-1a over both names: short, and stable while testers join.
 fn cell_id(network: &str, region: &str) -> String {
     let bytes = network.bytes().chain([0]).chain(region.bytes());
     let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!("{hash:08x}")
+    // Five letters tell the at most some hundred cells of a page apart.
+    let letters = (0..5).map(|i| char::from(b'a' + u8::try_from((hash >> (6 * i)) % 26).unwrap_or(0)));
+    letters.collect()
 }

@@ -1,12 +1,13 @@
 //! What one tester saw, as a line and as JSON.
 
 use parallax_aggregator::CheckRow;
-use parallax_model::{Family, Layer, Micros, Outcome, Protocol};
+use parallax_model::{Family, H3Advert, Layer, Micros, Outcome, Protocol, TieBreakers};
 use serde::Serialize;
 
 use super::glyph::Glyph;
-use super::{failure, place, when};
+use super::{clues, failure, place, when};
 use crate::escape::neutral;
+use crate::say::Lang;
 
 /// One tester's result, ready to print. Texts that servers or strangers wrote are neutralised here already.
 #[derive(Debug, Clone, Serialize)]
@@ -22,7 +23,7 @@ pub(crate) struct Row {
     /// The network's number.
     pub(crate) asn: Option<u32>,
     /// What kind of line.
-    pub(crate) line: &'static str,
+    pub(crate) line: String,
     /// How it is drawn.
     pub(crate) state: Glyph,
     /// `ok` or the failure kind.
@@ -57,12 +58,22 @@ pub(crate) struct Row {
     pub(crate) retry_after_s: Option<u32>,
     /// How the one retry ended.
     pub(crate) retry: Option<&'static str>,
+    /// How the site said that it speaks HTTP/3: `alt-svc`, `https-record`.
+    pub(crate) h3_advert: Option<&'static str>,
+    /// What the extra probes after a failure said; null when there was none.
+    pub(crate) tie_breakers: Option<TieBreakers>,
+    /// The same in words.
+    #[serde(skip)]
+    pub(crate) clues: Vec<String>,
     /// Whether the tester's own line worked.
     pub(crate) beacon: &'static str,
     /// The certificate.
     pub(crate) certificate: Option<Certificate>,
     /// Microseconds of each phase.
     pub(crate) phases: PhaseMicros,
+    /// The whole time for people.
+    #[serde(skip)]
+    pub(crate) took: String,
     /// What else there is to say.
     pub(crate) detail: Option<String>,
     /// Milliseconds after the check's start; on a site's page, how old the result is.
@@ -94,7 +105,13 @@ pub(crate) struct PhaseMicros {
 }
 
 impl Row {
+    /// As programs are told it.
     pub(crate) fn new(row: &CheckRow) -> Self {
+        Self::said(Lang::En, row)
+    }
+
+    /// In a language.
+    pub(crate) fn said(t: Lang, row: &CheckRow) -> Self {
         let r = &row.result;
         let shown = r.outcome.about_target();
         let kind = shown.kind();
@@ -103,19 +120,22 @@ impl Row {
         let emitter = r.emitter.as_ref();
         Self {
             agent: row.agent.to_string(),
-            place: clean(&place::city(&row.vantage)),
-            region: place::region(&row.vantage),
-            network: clean(&place::network(&row.vantage)),
+            place: clean(&place::city(t, &row.vantage)),
+            region: place::region(t, &row.vantage),
+            network: clean(&place::network(t, &row.vantage)),
             asn: row.vantage.asn.map(|asn| asn.0),
-            line: place::kind_name(row.vantage.network),
+            line: place::kind_name(t, row.vantage.network),
             state: shown.into(),
             outcome: r.outcome.to_string(),
             party: match r.outcome {
                 Outcome::Ok => None,
                 Outcome::Failed(f) => Some(f.party.as_str()),
             },
-            words: kind.map_or_else(|| "works".to_owned(), failure::long),
-            cell: kind.map_or_else(|| millis(r.phases.first_byte.unwrap_or(r.phases.total)), failure::short),
+            words: kind.map_or_else(|| t.text("fail-none"), |kind| failure::long(t, kind)),
+            cell: kind.map_or_else(
+                || millis(t, r.phases.first_byte.unwrap_or(r.phases.total)),
+                |kind| failure::short(t, kind),
+            ),
             status: r.status.map(parallax_model::StatusCode::get),
             address: r.address.map(|a| a.to_string()),
             family: r.family.map(Family::as_str),
@@ -128,6 +148,9 @@ impl Row {
             ttl_left_s: r.dns.ttl_left_s,
             retry_after_s: r.retry_after_s,
             retry: r.retry.map(parallax_model::RetryOutcome::as_str),
+            h3_advert: r.h3_advert.map(H3Advert::as_str),
+            tie_breakers: (r.tie_breakers != TieBreakers::default()).then_some(r.tie_breakers),
+            clues: clues::of_result(t, r),
             beacon: r.beacon.as_str(),
             certificate: r.tls.as_ref().map(|t| Certificate {
                 subject: clean(&t.subject),
@@ -143,14 +166,10 @@ impl Row {
                 body: number(r.phases.body),
                 total: r.phases.total.0,
             },
+            took: millis(t, r.phases.total),
             detail: r.detail.as_deref().map(clean),
             after_ms: u64::try_from(row.after.as_millis()).unwrap_or(u64::MAX),
         }
-    }
-
-    /// The whole time in milliseconds.
-    pub(crate) fn total(&self) -> String {
-        millis(Micros(self.phases.total))
     }
 
     /// Address, protocol, emitter and PoP in one line, as far as known.
@@ -162,8 +181,9 @@ impl Row {
 }
 
 /// Milliseconds without a needless fraction: `0.4 ms`, `38 ms`.
-pub(crate) fn millis(m: Micros) -> String {
-    if m.0 < 10_000 { format!("{:.1} ms", m.as_millis_f64()) } else { format!("{:.0} ms", m.as_millis_f64()) }
+pub(crate) fn millis(t: Lang, m: Micros) -> String {
+    let decimals = usize::from(m.0 < 10_000);
+    format!("{} ms", t.decimal(m.as_millis_f64(), decimals))
 }
 
 /// The middle value; `None` of nothing.

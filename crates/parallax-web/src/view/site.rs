@@ -1,16 +1,17 @@
 //! Sites for people and programs.
 
 use parallax_aggregator::SiteView;
-use parallax_model::{Diagnosis, ReportCounts, UnixMicros, Verdict};
+use parallax_model::{Diagnosis, Disagreement, ReportCounts, UnixMicros, Verdict};
 use serde::Serialize;
 
-use super::band::headline;
 use super::board::Board;
 use super::failure;
 use super::glyph::Glyph;
 use super::incident::{IncidentView, Moment};
 use super::row::Row;
+use super::sentence::{Names, headline};
 use super::when;
+use crate::say::Lang;
 
 /// A site in a list.
 #[derive(Debug, Clone, Serialize)]
@@ -32,17 +33,24 @@ pub(crate) struct SiteLine {
 }
 
 impl SiteLine {
+    /// As programs are told it.
     pub(crate) fn new(view: &SiteView, now: UnixMicros) -> Self {
+        Self::said(Lang::En, view, now)
+    }
+
+    /// In a language.
+    pub(crate) fn said(t: Lang, view: &SiteView, now: UnixMicros) -> Self {
+        let sentence = headline(t, &view.host, &view.diagnosis, &Names::of_rows(&view.rows));
         Self {
             host: view.host.to_string(),
-            url: format!("/s/{}", view.host),
+            url: format!("{}/s/{}", t.base(), view.host),
             verdict: view.diagnosis.verdict,
             state: view.diagnosis.verdict.into(),
-            sentence: headline(&view.diagnosis),
-            why: why(view),
-            since: Moment::new(view.since),
-            lasted: when::between(view.since, now),
-            measured_at: Moment::new(view.at),
+            why: why(t, view, &sentence),
+            sentence,
+            since: Moment::said(t, view.since),
+            lasted: when::between(t, view.since, now),
+            measured_at: Moment::said(t, view.at),
         }
     }
 
@@ -60,6 +68,8 @@ pub(crate) struct SiteJson {
     pub(crate) target: String,
     pub(crate) diagnosis: Diagnosis,
     pub(crate) reports: ReportCounts,
+    /// What people and testers do not agree about.
+    pub(crate) disagreement: Option<Disagreement>,
     /// Seconds between two probes of an agent; null when it is not watched.
     pub(crate) interval_s: Option<u64>,
     pub(crate) incident: Option<IncidentView>,
@@ -73,6 +83,7 @@ impl SiteJson {
             target: view.target.to_string(),
             diagnosis: view.diagnosis.clone(),
             reports: view.reports,
+            disagreement: view.disagreement,
             interval_s: view.interval.map(|d| d.as_secs()),
             incident: view.incident.as_ref().map(|incident| IncidentView::new(incident, now)),
             rows: view.rows.iter().map(Row::new).collect(),
@@ -81,15 +92,16 @@ impl SiteJson {
 }
 
 /// `Down for everyone we asked: 503 Service Unavailable.`
-fn why(view: &SiteView) -> String {
-    let sentence = headline(&view.diagnosis);
-    let rest = sentence.strip_prefix(view.host.as_str()).map_or(sentence.as_str(), str::trim_start);
-    let rest = rest.strip_prefix("is ").unwrap_or(rest);
+fn why(t: Lang, view: &SiteView, sentence: &str) -> String {
+    let rest = sentence.strip_prefix(view.host.as_str()).map_or(sentence, str::trim_start);
+    // The verb goes with the name: "is down" becomes "Down".
+    let rest =
+        t.text("verb-is").split(' ').find_map(|is| rest.strip_prefix(is)?.strip_prefix(' ')).unwrap_or(rest);
     let mut letters = rest.chars();
     let capital: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
     match Board::of_site(view).commonest_failure() {
         Some((kind, _)) if view.diagnosis.verdict != Verdict::Up => {
-            format!("{capital}. What most of those get: {}.", failure::long(kind))
+            t.with("why-with").s("sentence", capital).s("what", failure::long(t, kind)).text()
         }
         _ => format!("{capital}."),
     }
