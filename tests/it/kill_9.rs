@@ -1,26 +1,29 @@
 //! What was acked is kept: the aggregator is killed with SIGKILL again and again while an agent sends, and in the end every
-//! result it ever acked is in its store, once, as it was sent.
+//! result it ever acked is in its store, once, as it was sent. The agent is killed the same way ([`agent`]).
+//!
+//! `PARALLAX_KILL_ROUNDS` says how often, for the long run of `cargo xtask soak kill`.
+
+mod agent;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{env, fs};
 
 use anyhow::{Context as _, bail, ensure};
 use parallax_agent::{AGGREGATOR_NAME, AgentConfig, enroll};
 use parallax_model::{BeaconState, Micros, Outcome, Phases, ProbeResult, StatusCode, Target, UnixMicros};
-use parallax_proto::batch::{decode, encode};
+use parallax_proto::batch::{Known, encode, message, read};
 use parallax_proto::v1::admin::CreateTokenRequest;
 use parallax_proto::v1::admin::admin_service_client::AdminServiceClient;
 use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
 use parallax_proto::v1::agent::session_request::Message as Out;
 use parallax_proto::v1::agent::session_response::Message as In;
-use parallax_proto::v1::agent::{Hello, ResultBatch, ResultColumns, SessionRequest, SessionResponse};
+use parallax_proto::v1::agent::{Hello, SessionRequest, SessionResponse};
 use parallax_runtime::{Clock as _, SystemClock};
-use prost::Message as _;
-use rusqlite::Connection;
+use parallax_store::{JournalEntry, Store};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -30,12 +33,14 @@ use tonic::{Request, Streaming};
 use crate::support::api::Api;
 use crate::support::program::{Program, command};
 
-/// How often it is killed.
+/// How often it is killed when nothing else is said.
 const KILLS: u64 = 20;
 /// The agent's name.
 const AGENT: &str = "kill-nine";
 /// The life of its spool.
 const EPOCH: u64 = 7;
+/// Between the beginnings of two results, in microseconds: what a batch of any size keeps exactly.
+const STEP_US: i64 = 10_000;
 /// Batches on their way without an ack, as many as Welcome allows.
 const IN_FLIGHT: usize = 8;
 /// How long an ack may take.
@@ -44,7 +49,7 @@ const ACK_DEADLINE: Duration = Duration::from_secs(10);
 /// An agent of our own that writes down every ack.
 struct Agent {
     tls: ClientTlsConfig,
-    /// When its first result began; every other is so many microseconds later as its seq says.
+    /// When its first result began; every other is so many steps later as its seq says.
     began: i64,
     /// Everything up to here was acked.
     acked: u64,
@@ -62,23 +67,13 @@ struct Session {
 
 impl Agent {
     async fn enrolled(program: &Program, data: &Path, own: &Path) -> anyhow::Result<Self> {
-        let key = fs::read_to_string(data.join("operator.key"))?;
-        let mut request = Request::new(CreateTokenRequest { agent_id: AGENT.to_owned(), lifetime_s: 0 });
-        request.metadata_mut().insert("authorization", format!("Bearer {}", key.trim()).parse()?);
-        let api = Api::of(program).await?;
-        let token = AdminServiceClient::new(api.channel()).create_token(request).await?.into_inner().token;
-        let config = AgentConfig {
-            aggregator: program.agents.to_string(),
-            data_dir: own.to_owned(),
-            ..AgentConfig::default()
-        };
-        enroll(&config, &token, Arc::new(SystemClock)).await?;
-        let read = |name: &str| fs::read(own.join(name)).with_context(|| name.to_owned());
+        enrol(program, data, own).await?;
+        let file = |name: &str| fs::read(own.join(name)).with_context(|| name.to_owned());
         let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(read("ca.pem")?))
-            .identity(Identity::from_pem(read("chain.pem")?, read("key.pem")?))
+            .ca_certificate(Certificate::from_pem(file("ca.pem")?))
+            .identity(Identity::from_pem(file("chain.pem")?, file("key.pem")?))
             .domain_name(AGGREGATOR_NAME);
-        Ok(Self { tls, began: SystemClock.now_micros(), acked: 0 })
+        Ok(Self { tls, began: SystemClock.now_micros() / STEP_US * STEP_US, acked: 0 })
     }
 
     fn result(&self, seq: u64) -> ProbeResult {
@@ -89,7 +84,7 @@ impl Agent {
             beacon: BeaconState::Ok,
             ..ProbeResult::new(
                 Target::site_default(host),
-                UnixMicros(self.began + i64::try_from(seq).expect("few results")),
+                UnixMicros(self.began + STEP_US * i64::try_from(seq).expect("few results")),
                 Outcome::Ok,
             )
         }
@@ -128,7 +123,7 @@ impl Agent {
     async fn send(&self, session: &mut Session, count: u64) -> anyhow::Result<()> {
         let first_seq = session.sent + 1;
         let results: Vec<ProbeResult> = (first_seq..first_seq + count).map(|seq| self.result(seq)).collect();
-        let batch = ResultBatch { epoch: EPOCH, first_seq, columns: Some(encode(&results)) };
+        let batch = message(EPOCH, first_seq, &encode(&results));
         session.out.send(SessionRequest { message: Some(Out::Results(batch)) }).await?;
         session.sent += count;
         session.in_flight.push(session.sent);
@@ -170,14 +165,15 @@ impl Agent {
 }
 
 #[tokio::test]
-async fn every_acked_result_survives_twenty_kills() -> anyhow::Result<()> {
+async fn every_acked_result_survives_kills_of_the_aggregator() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let (data, own) = (dir.path().join("data"), dir.path().join("agent"));
     let mut program = Program::up(&data, &["--agents", "0"]).await?;
     let (page, agents) = (program.page.to_string(), program.agents.to_string());
     let again = ["up", "--listen", &page, "--agents-listen", &agents, "--agents", "0"];
     let mut agent = Agent::enrolled(&program, &data, &own).await?;
-    for round in 0..KILLS {
+    let kills = kills()?;
+    for round in 0..kills {
         let mut session = agent.connect(program.agents).await?;
         agent.stream(&mut session, 1 + round * 7 % 13).await?;
         program.kill().await?;
@@ -193,26 +189,67 @@ async fn every_acked_result_survives_twenty_kills() -> anyhow::Result<()> {
     drop(session);
     let (status, _) = program.interrupt().await?;
     assert_eq!(status.code(), Some(0), "a clean end");
-    let kept = kept(&data.join("parallax.db"), &agent)?;
+    let kept = kept(&data, &agent).await?;
     let lost: Vec<u64> = (1..=agent.acked).filter(|seq| !kept.contains(seq)).collect();
     assert!(lost.is_empty(), "{} of {} acked results are lost: {lost:?}", lost.len(), agent.acked);
-    println!("{} results acked over {KILLS} kills, all there, each once", agent.acked);
+    println!("{} results acked over {kills} kills of the aggregator: lost 0, there twice 0", agent.acked);
     Ok(())
 }
 
+/// How often to kill.
+fn kills() -> anyhow::Result<u64> {
+    Ok(env::var_os("PARALLAX_KILL_ROUNDS").map_or(Ok(KILLS), |rounds| rounds.to_string_lossy().parse())?)
+}
+
+/// A request as the operator makes it.
+pub(crate) fn by_operator<T>(data: &Path, message: T) -> anyhow::Result<Request<T>> {
+    let key = fs::read_to_string(data.join("operator.key"))?;
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {}", key.trim()).parse()?);
+    Ok(request)
+}
+
+/// Makes an agent's identity in `own`.
+async fn enrol(program: &Program, data: &Path, own: &Path) -> anyhow::Result<()> {
+    let request = by_operator(data, CreateTokenRequest { agent_id: AGENT.to_owned(), lifetime_s: 0 })?;
+    let api = Api::of(program).await?;
+    let token = AdminServiceClient::new(api.channel()).create_token(request).await?.into_inner().token;
+    let config = AgentConfig {
+        aggregator: program.agents.to_string(),
+        data_dir: own.to_owned(),
+        ..AgentConfig::default()
+    };
+    Ok(enroll(&config, &token, Arc::new(SystemClock)).await?)
+}
+
+/// Everything in the journal of an aggregator that has ended.
+pub(crate) async fn journal(data: &Path) -> anyhow::Result<Vec<JournalEntry>> {
+    let store = Store::open(data)?;
+    let mut reader = store.journal_since(UnixMicros(0)).await?;
+    let mut entries = Vec::new();
+    while let Some(page) = reader.next_page().await? {
+        ensure!(page.damaged == 0, "{} batches of the journal are damaged", page.damaged);
+        entries.extend(page.entries);
+    }
+    store.close().await?;
+    Ok(entries)
+}
+
+/// The results of a batch that count, with their seqs.
+fn counted(entry: &JournalEntry) -> anyhow::Result<Vec<(u64, ProbeResult)>> {
+    let results = read(&entry.batch.columns, entry.batch.count, &Known::default())?;
+    Ok((entry.batch.first_seq.0..).zip(results.iter()).skip(entry.skip as usize).collect())
+}
+
 /// The seqs in the journal; an error when one is there twice or is not what was sent.
-fn kept(db: &Path, agent: &Agent) -> anyhow::Result<BTreeSet<u64>> {
-    let db = Connection::open(db)?;
-    let mut rows = db.prepare(
-        "SELECT first_seq, skip, columns FROM journal WHERE agent = ?1 AND epoch = ?2 ORDER BY id",
-    )?;
-    let mut rows = rows.query((AGENT, i64::try_from(EPOCH)?))?;
+async fn kept(data: &Path, agent: &Agent) -> anyhow::Result<BTreeSet<u64>> {
     let mut kept = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        let (first, skip, columns): (i64, u32, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let results = decode(&ResultColumns::decode(columns.as_slice())?)?;
-        for (seq, result) in (u64::try_from(first)?..).zip(&results).skip(usize::try_from(skip)?) {
-            ensure!(*result == agent.result(seq), "{seq} is not what was sent: {result:?}");
+    for entry in journal(data).await? {
+        ensure!((entry.batch.agent.as_str(), entry.batch.epoch.0) == (AGENT, EPOCH), "a stranger's batch");
+        for (seq, result) in counted(&entry)? {
+            let sent = agent.result(seq);
+            let same = result.started_at == sent.started_at && result.target == sent.target;
+            ensure!(same && result.outcome == sent.outcome, "{seq} is not what was sent: {result:?}");
             ensure!(kept.insert(seq), "{seq} is there twice");
         }
     }

@@ -8,14 +8,18 @@
 
 mod browser;
 mod causes;
+mod data_dir;
 mod forbidden;
 mod fuzz;
 mod gateways;
+mod herd;
 mod hostile;
 mod http3;
+mod ingest;
 mod kill_9;
 mod no_internet;
 mod one_isp;
 mod refusals;
+mod snapshot;
 mod support;
 mod up_demo;

@@ -1,11 +1,15 @@
 //! The command line: what can be asked, with examples. It parses and refuses; it does nothing.
 
+mod keeping;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use parallax_runtime::{ExitCode, LogFormat};
+
+pub(crate) use self::keeping::{DataAction, DataOptions, DataPlace};
 
 /// Is it down for everyone, or just for you? Parallax looks from many places and says who is affected, and why.
 #[derive(Debug, Parser)]
@@ -65,6 +69,8 @@ pub(crate) enum Command {
     Up(UpOptions),
     /// Run an aggregator for agents elsewhere.
     Aggregator(AggregatorOptions),
+    /// Copy the page into plain files, for a second host that serves them when this one is down.
+    Snapshot(SnapshotOptions),
     /// Ask whether a site is down for everyone or just for you.
     Check(CheckOptions),
     /// Probe one URL from here, without an aggregator.
@@ -83,6 +89,8 @@ pub(crate) enum Command {
     Targets(TargetsOptions),
     /// List incidents, or show one.
     Incidents(IncidentsOptions),
+    /// Look after what is kept: its size, backups, damage.
+    Data(DataOptions),
 }
 
 /// Options of `up`.
@@ -129,6 +137,22 @@ pub(crate) struct AggregatorOptions {
     /// Read the configuration, say everything that is wrong with it, and end.
     #[arg(long)]
     pub check_config: bool,
+}
+
+/// Options of `snapshot`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  parallax snapshot /srv/copy\n  \
+    parallax snapshot /srv/copy --from http://10.0.0.5:8080 --live https://parallax.example    every five minutes, from cron")]
+pub(crate) struct SnapshotOptions {
+    /// The folder the files go to; what is there of an earlier copy is replaced, file by file.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Where the page is asked for.
+    #[arg(long, env = "PARALLAX_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub from: String,
+    /// The address people know the page by; what is not copied is linked there [default: the same as --from].
+    #[arg(long, value_name = "URL")]
+    pub live: Option<String>,
 }
 
 /// Where the aggregator is.

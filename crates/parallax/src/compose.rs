@@ -2,17 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
-use axum::middleware::map_request;
+use axum::middleware::{map_request, map_response};
+use axum::response::Response;
 use axum::routing::get;
+use http::HeaderValue;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parallax_aggregator::{Aggregator, AggregatorConfig, AggregatorParts, StartError};
-use parallax_runtime::{Clock, ExitCode, Health, Lifecycle, PartState, SystemClock, Tasks, entropy};
-use parallax_web::{Peer, WebState};
+use parallax_runtime::{
+    Clock, ExitCode, Health, HealthPart, Lifecycle, PartState, SystemClock, Tasks, entropy,
+};
+use parallax_web::{Peer, TrustedProxies, WebState};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tonic::Status;
 use tonic::transport::server::TcpConnectInfo;
 
 use crate::term;
@@ -86,7 +92,11 @@ pub(crate) async fn start(config: &AggregatorConfig, flags: ListenFlags) -> Resu
         AggregatorParts { clock: Arc::clone(&clock), rng: entropy(), tasks: tasks.clone(), agents_listener };
     let aggregator = Aggregator::start(config, parts).await?;
     ready.set(PartState::Ok);
-    serve(listener, &aggregator, (health, metrics), &tasks);
+    tasks.spawn_essential(
+        "store-health",
+        tell_health(aggregator.clone(), health.part("store"), tasks.clone()),
+    );
+    serve(listener, &aggregator, config, (health, metrics), &tasks);
     Ok(Running { aggregator, page, agents, lifecycle, clock })
 }
 
@@ -104,11 +114,14 @@ fn metrics_recorder() -> Option<PrometheusHandle> {
 fn serve(
     listener: TcpListener,
     aggregator: &Aggregator,
+    config: &AggregatorConfig,
     (health, metrics): (Health, Option<PrometheusHandle>),
     tasks: &Tasks,
 ) {
     let mut state = WebState::new(Arc::new(aggregator.reader()));
     state.closing = tasks.soft().clone();
+    state.base_url.clone_from(&config.public_url);
+    let proxies = TrustedProxies::new(config.trusted_proxies.clone());
     let machine = Router::new()
         .route("/metrics", get(move || async move { metrics.map(|m| m.render()).unwrap_or_default() }))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -116,8 +129,9 @@ fn serve(
     // What is neither a page nor a known gRPC method gets the pages' answer; gRPC clients read its 404 as UNIMPLEMENTED.
     let grpc = aggregator.grpc_routes().into_axum_router().reset_fallback();
     let grpc = grpc.route_layer(map_request(async |request| with_caller(request)));
+    let grpc = grpc.route_layer(map_response(async |response| with_true_status(response)));
     let router = parallax_web::router(state).merge(machine).merge(grpc);
-    tasks.spawn_essential("web", parallax_web::serve(listener, router, tasks.soft().clone()));
+    tasks.spawn_essential("web", parallax_web::serve(listener, router, proxies, tasks.soft().clone()));
 }
 
 /// tonic looks for the caller's address where its own listener would have put it; here the pages' listener accepted the call.
@@ -127,6 +141,35 @@ fn with_caller(mut request: Request) -> Request {
         request.extensions_mut().insert(caller);
     }
     request
+}
+
+/// What tonic says of a message that cannot be read or does not come, as it stands in a header.
+const UNREADABLE: [&[u8]; 2] = [b"failed%20to%20decode%20Protobuf%20message", b"Missing%20request%20message"];
+
+/// tonic calls a message it cannot read an error of its own (INTERNAL); it is the caller's (INVALID_ARGUMENT).
+fn with_true_status(mut response: Response) -> Response {
+    let head = response.headers_mut();
+    let internal = head.get(Status::GRPC_STATUS).is_some_and(|code| code == "13");
+    let said = head.get(Status::GRPC_MESSAGE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let unreadable = UNREADABLE.iter().any(|start| said.starts_with(start));
+    if internal && unreadable {
+        head.insert(Status::GRPC_STATUS, HeaderValue::from_static("3"));
+    }
+    response
+}
+
+/// How often the store is asked how it is.
+const HEALTH_EVERY: Duration = Duration::from_secs(1);
+
+/// Says in `/readyz` what is wrong with the store: pages are served all the same.
+async fn tell_health(aggregator: Aggregator, store: HealthPart, tasks: Tasks) {
+    let mut turn = tokio::time::interval(HEALTH_EVERY);
+    loop {
+        tokio::select! {
+            _ = turn.tick() => store.set(aggregator.store_trouble().map_or(PartState::Ok, PartState::Degraded)),
+            () = tasks.soft().cancelled() => return,
+        }
+    }
 }
 
 fn readiness(health: &Health) -> (http::StatusCode, String) {
@@ -155,6 +198,19 @@ pub(crate) async fn run(running: Running, also: impl Future<Output = ()>) -> Exi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_cannot_be_read_is_the_callers_fault() {
+        for (status, code) in [
+            (Status::internal("failed to decode Protobuf message: invalid varint"), "3"),
+            (Status::internal("Missing request message."), "3"),
+            (Status::internal("the store cannot be read"), "13"),
+            (Status::not_found("failed to decode Protobuf message"), "5"),
+        ] {
+            let response = with_true_status(status.into_http::<axum::body::Body>());
+            assert_eq!(response.headers()[Status::GRPC_STATUS], code);
+        }
+    }
 
     #[test]
     fn grpc_services_see_the_caller_that_the_pages_listener_accepted() {

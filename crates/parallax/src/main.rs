@@ -8,9 +8,11 @@ mod cli;
 mod client;
 mod compose;
 mod demo;
+mod keeping;
 mod lines;
 mod operator;
 mod probe;
+mod snapshot;
 mod term;
 mod up;
 mod words;
@@ -45,6 +47,7 @@ async fn run(command: Command) -> parallax_runtime::ExitCode {
     match command {
         Command::Up(options) => up::up(options).await,
         Command::Aggregator(options) => up::aggregator(options).await,
+        Command::Snapshot(options) => snapshot::snapshot(options).await,
         Command::Check(options) => check::check(options).await,
         Command::Probe(options) => probe::probe(options).await,
         Command::Explain(options) => lines::explain(&options),
@@ -54,5 +57,6 @@ async fn run(command: Command) -> parallax_runtime::ExitCode {
         Command::Agents(options) => operator::agents(options).await,
         Command::Targets(options) => operator::targets(options).await,
         Command::Incidents(options) => operator::incidents(options).await,
+        Command::Data(options) => keeping::data(&options),
     }
 }

@@ -16,7 +16,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::child::{self, BUILD_DEADLINE, say};
-use crate::workspace::{cargo, root};
+use crate::needs;
+use crate::workspace::{cargo, find, root};
 
 /// The package of the measuring programs.
 const BENCHES: &str = "tests";
@@ -33,6 +34,30 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// Ingest: CPU time and bytes per result under thousands of agents; beside PostgreSQL's COPY and Prometheus's remote write.
+    Ingest {
+        /// What the measuring program is told: `--streams 1,100 --results 1000000 --json FILE`; `-- --help` says all.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
+    /// The pages on the demo: bytes, Lighthouse, how soon a verdict is seen, requests a second beside nginx, readers of events.
+    Page {
+        /// What the measuring program is told: `--only speed --runs 50 --json FILE`; `-- --help` says all.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
+    /// The store: a site's history of 24 hours, with 10,000 sites × 100 agents in it; bytes beside the formula.
+    Store {
+        /// What the measuring program is told: `--sites 10000 --reads 5000 --json FILE`; `-- --help` says all.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
+    /// The restart: ready again after a kill, with ten million results in the store.
+    Restart {
+        /// What the measuring program is told: `--worlds 1000x100 --results 10000000 --json FILE`; `-- --help` says all.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
     /// The diagnosis: verdicts, scopes, causes, incidents and their cost on simulated worlds, beside other methods.
     Diagnose {
         /// What the measuring program is told: `--worlds 300 --seed 0 --json FILE`; `-- --help` says all.
@@ -46,10 +71,24 @@ pub(crate) async fn run(bench: Option<Bench>) -> anyhow::Result<()> {
     match bench {
         None => {
             say("cargo xtask bench probe       one probe: CPU time, memory, phases against known delays");
+            say(
+                "cargo xtask bench ingest      results into the aggregator: CPU time and bytes, under thousands of agents",
+            );
+            say(
+                "cargo xtask bench page        the pages: weight, Lighthouse, first verdict, rate beside nginx",
+            );
+            say(
+                "cargo xtask bench store       a site's history of 24 hours out of a full store; bytes beside the formula",
+            );
+            say("cargo xtask bench restart     from a kill to ready, with ten million results in the store");
             say("cargo xtask bench diagnose    verdicts, scopes and causes on simulated worlds");
             Ok(())
         }
         Some(Bench::Probe { json }) => probe(json.as_deref()).await,
+        Some(Bench::Ingest { options }) => ingest(options).await,
+        Some(Bench::Page { options }) => page(options).await,
+        Some(Bench::Store { options }) => measure("store", from_here(options)?).await,
+        Some(Bench::Restart { options }) => restart(options).await,
         Some(Bench::Diagnose { options }) => measure("diagnose", from_here(options)?).await,
     }
 }
@@ -64,6 +103,43 @@ async fn probe(json: Option<&Path>) -> anyhow::Result<()> {
         options.extend(["--json".into(), file.as_os_str().to_owned()]);
     }
     measure("probe", from_here(options)?).await
+}
+
+async fn ingest(options: Vec<OsString>) -> anyhow::Result<()> {
+    let program = "parallax";
+    // The whole workspace is named so that dependencies are built with the features they are shipped with.
+    child::run(cargo(&["build", "--release", "--workspace", "--bin", program]), BUILD_DEADLINE).await?;
+    let mut all = vec!["--parallax".into(), root().join("target/release").join(program).into_os_string()];
+    if let Some(program) = peers::prometheus().await? {
+        all.extend(["--prometheus".into(), program.into_os_string()]);
+    }
+    if let Some(programs) = peers::postgres().await? {
+        all.extend(["--postgres".into(), programs.into_os_string()]);
+    }
+    all.extend(from_here(options)?);
+    measure("ingest", all).await
+}
+
+async fn page(options: Vec<OsString>) -> anyhow::Result<()> {
+    needs::install().await?;
+    let mut all: Vec<OsString> = vec!["--browser".into(), root().join("tests/browser").into_os_string()];
+    for (flag, program) in [("--wrk", peers::wrk().await?), ("--nginx", find("nginx"))] {
+        all.extend(program.map(|program| [flag.into(), program.into_os_string()]).into_iter().flatten());
+    }
+    // Like the bench itself: with the features the whole workspace has.
+    let ours = ["build", "--release", "--workspace", "--bin", "parallax"];
+    child::run(cargo(&ours), BUILD_DEADLINE).await?;
+    all.extend(["--parallax".into(), root().join("target/release/parallax").into_os_string()]);
+    all.extend(options);
+    measure("page", from_here(all)?).await
+}
+
+async fn restart(options: Vec<OsString>) -> anyhow::Result<()> {
+    let program = "parallax";
+    child::run(cargo(&["build", "--release", "--workspace", "--bin", program]), BUILD_DEADLINE).await?;
+    let mut all = vec!["--parallax".into(), root().join("target/release").join(program).into_os_string()];
+    all.extend(from_here(options)?);
+    measure("restart", all).await
 }
 
 /// The measuring program runs in its package's folder, not in ours: the file it is told to write is named in full.

@@ -11,6 +11,7 @@ mod fuzz;
 mod needs;
 mod parts;
 mod shots;
+mod soak;
 mod tidy;
 mod workspace;
 
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand};
 use crate::bench::Bench;
 use crate::child::say;
 use crate::fuzz::Fuzz;
+use crate::soak::Soak;
 use crate::workspace::cargo;
 
 /// What is done to the workspace as a whole.
@@ -56,6 +58,11 @@ enum Task {
     },
     /// Run the fuzz targets for as long as asked; fails when one finds something.
     Fuzz(Fuzz),
+    /// Do for long what tests do for a moment.
+    Soak {
+        #[command(subcommand)]
+        soak: Soak,
+    },
     /// Build the two programs as they are shipped.
     Dist,
 }
@@ -74,6 +81,7 @@ async fn main() -> ExitCode {
         Task::Shots { dir } => shots::take(&dir).await,
         Task::Bench { bench } => bench::run(bench).await,
         Task::Fuzz(fuzz) => fuzz::run(fuzz).await,
+        Task::Soak { soak } => soak::run(soak).await,
         Task::Dist => {
             let build = ["build", "--profile", "dist", "--bin", "parallax", "--bin", "parallax-agent"];
             child::run(cargo(&build), child::BUILD_DEADLINE).await

@@ -3,7 +3,7 @@
 use parallax_model::{
     FailureKind, HttpFailure, MAX_ADDRESSES, MAX_DETAIL_BYTES, MAX_REDIRECTS, Micros, Outcome, ProbeResult,
 };
-use parallax_proto::batch::{MAX_BATCH_BYTES, MAX_BATCH_RESULTS, decode, encode};
+use parallax_proto::batch::{EXACT_RESULTS, MAX_BATCH_BYTES, MAX_BATCH_RESULTS, decode, encode, unpack};
 use parallax_proto::v1::agent::{ResultBatch, ResultColumns};
 use parallax_proto::v1::types;
 use parallax_proto::{result_from_wire, result_to_wire};
@@ -25,7 +25,7 @@ pub fn batch(bytes: &[u8]) {
         return;
     }
     if let Ok(batch) = ResultBatch::decode(bytes) {
-        batch.columns.iter().for_each(columns);
+        unpack(&batch.columns).iter().for_each(columns);
     }
     if let Ok(kept) = ResultColumns::decode(bytes) {
         columns(&kept);
@@ -51,7 +51,10 @@ pub(super) fn columns(columns: &ResultColumns) {
     results.iter().for_each(assert_result);
     let sent = encode(&results);
     let read = decode(&sent).expect("what was decoded can be decoded again");
-    assert_eq!(settled(&read), settled(&results), "results changed on the way");
+    // A larger batch keeps times less exactly, and fewer digests: it changes once.
+    if results.len() <= EXACT_RESULTS {
+        assert_eq!(settled(&read), settled(&results), "results changed on the way");
+    }
     assert_eq!(
         encode(&read),
         encode(&decode(&encode(&read)).expect("again")),

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use parallax_proto::batch::unpack;
 use parallax_proto::v1::agent::session_request::Message as Up;
 use parallax_proto::v1::agent::session_response::Message as Down;
 use parallax_proto::v1::agent::{SessionRequest, SessionResponse};
@@ -25,7 +26,7 @@ pub fn messages(bytes: &[u8]) {
     if let Ok(SessionRequest { message: Some(up) }) = SessionRequest::decode(bytes) {
         match up {
             Up::Hello(hello) => hello.declared.iter().for_each(vantage),
-            Up::Results(results) => results.columns.iter().for_each(batch::columns),
+            Up::Results(results) => unpack(&results.columns).iter().for_each(batch::columns),
             Up::Heartbeat(_) => {}
         }
     }

@@ -2,9 +2,11 @@
 
 pub(crate) mod api;
 pub(crate) mod gateway;
+pub(crate) mod line;
 pub(crate) mod outside;
 pub(crate) mod page;
 pub(crate) mod program;
+pub(crate) mod site;
 
 use std::time::Duration;
 

@@ -139,7 +139,7 @@ pub(super) const fn party(outcome: Outcome) -> Option<Party> {
 
 /// The hash in hexadecimal.
 pub(super) fn sha256(body: &BodyFacts) -> String {
-    data_encoding::HEXLOWER.encode(&body.sha256)
+    body.sha256.map_or_else(String::new, |hash| data_encoding::HEXLOWER.encode(&hash))
 }
 
 /// Whole days until a certificate ends; negative when it has ended.

@@ -31,7 +31,7 @@ const ARROWS: [(&str, Option<&[&str]>); 15] = [
         ]),
     ),
     ("parallax-web", Some(&["parallax-aggregator", "parallax-model", "parallax-policy", "parallax-runtime"])),
-    ("parallax-lab", Some(&["parallax-diagnose", "parallax-model"])),
+    ("parallax-lab", Some(&["parallax-diagnose", "parallax-model", "parallax-proto"])),
     ("parallax", None),
     ("parallax-tests", None),
     ("xtask", Some(&["parallax-lab"])),

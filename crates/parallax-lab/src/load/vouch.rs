@@ -1,0 +1,77 @@
+//! Certificates for many agents at once, by the authority of an aggregator whose data directory is at hand: what enrolling each of
+//! them with a token of its own would come to, without the tokens.
+
+use std::path::Path;
+
+use parallax_model::AgentId;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
+    SanType, date_time_ymd,
+};
+use thiserror::Error;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+use parallax_proto::AGGREGATOR_NAME;
+
+/// Why the authority cannot vouch.
+#[derive(Debug, Error)]
+pub enum VouchError {
+    /// A file of the authority cannot be read.
+    #[error("reading {path}")]
+    Read {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A key or certificate cannot be made or read.
+    #[error("the certificate of {whose}")]
+    Certificate {
+        /// Whose.
+        whose: String,
+        /// Why.
+        source: rcgen::Error,
+    },
+}
+
+/// An aggregator's authority, taken from its data directory.
+#[derive(Debug)]
+pub struct Voucher {
+    issuer: Issuer<'static, KeyPair>,
+    ca_pem: String,
+}
+
+impl Voucher {
+    /// Reads the authority that an aggregator made in `dir`.
+    pub fn open(dir: &Path) -> Result<Self, VouchError> {
+        let read = |name: &str| {
+            let path = dir.join(name);
+            std::fs::read_to_string(&path).map_err(|source| VouchError::Read { path, source })
+        };
+        let fail = |source| VouchError::Certificate { whose: "the authority".to_owned(), source };
+        let (key, ca_pem) = (read("ca.key.pem")?, read("ca.pem")?);
+        let key = KeyPair::from_pem(&key).map_err(fail)?;
+        Ok(Self { issuer: Issuer::from_ca_cert_pem(&ca_pem, key).map_err(fail)?, ca_pem })
+    }
+
+    /// TLS settings of one agent with a key and certificate of its own.
+    pub fn identity(&self, agent: &AgentId) -> Result<ClientTlsConfig, VouchError> {
+        let fail = |source| VouchError::Certificate { whose: agent.to_string(), source };
+        let key = KeyPair::generate().map_err(fail)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, agent.as_str());
+        params.not_before = date_time_ymd(2024, 1, 1);
+        params.not_after = date_time_ymd(2049, 1, 1);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let uri = format!("parallax://agent/{agent}").try_into().map_err(fail)?;
+        params.subject_alt_names = vec![SanType::URI(uri)];
+        let certificate = params.signed_by(&key, &self.issuer).map_err(fail)?;
+        let chain = format!("{}{}", certificate.pem(), self.ca_pem);
+        Ok(ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&self.ca_pem))
+            .identity(Identity::from_pem(chain, key.serialize_pem()))
+            .domain_name(AGGREGATOR_NAME))
+    }
+}
