@@ -162,9 +162,10 @@ fn roll(connection: &Connection, site: &str, hour: i64) -> rusqlite::Result<bool
     if results == 0 {
         return Ok(false);
     }
-    let sql = "INSERT INTO hours (site, hour, results, failures, first_byte) VALUES (?1, ?2, ?3, ?4, ?5)
+    let sql = "INSERT INTO hours (site, hour, results, failures, first_byte, checksum)
+        VALUES (?1, ?2, ?3, ?4, ?5, row_checksum(?1, ?2, ?3, ?4, ?5))
         ON CONFLICT (site, hour) DO UPDATE SET results = excluded.results, failures = excluded.failures,
-        first_byte = excluded.first_byte";
+        first_byte = excluded.first_byte, checksum = excluded.checksum";
     let row = (site, hour, results.cast_signed(), failures.cast_signed(), weighted_median(first_bytes));
     connection.prepare_cached(sql)?.execute(row)?;
     Ok(true)

@@ -26,9 +26,12 @@ impl Store {
     pub async fn add_minutes(&self, minutes: Vec<MinuteRow>) -> Result<(), StoreError> {
         let rolled = self.rolled_until();
         self.write("add minutes", move |w| {
-            let sql = "INSERT INTO minutes (site, minute, results, failures, first_byte) VALUES (?1, ?2, ?3, ?4, ?5)
+            let sql = "INSERT INTO minutes (site, minute, results, failures, first_byte, checksum)
+                VALUES (?1, ?2, ?3, ?4, ?5, row_checksum(?1, ?2, ?3, ?4, ?5))
                 ON CONFLICT (site, minute) DO UPDATE SET results = results + excluded.results,
-                failures = failures + excluded.failures, first_byte = coalesce(excluded.first_byte, first_byte)";
+                failures = failures + excluded.failures, first_byte = coalesce(excluded.first_byte, first_byte),
+                checksum = row_checksum(site, minute, results + excluded.results, failures + excluded.failures,
+                    coalesce(excluded.first_byte, first_byte))";
             let mut statement = w.connection.prepare_cached(sql)?;
             for m in &minutes {
                 let first_byte = m.first_byte.map(|us| us.0);

@@ -187,11 +187,16 @@ impl<'a> Copy<'a> {
             table.key.iter().map(|k| format!("\"{k}\"")).collect::<Vec<_>>().join(", ")
         };
         let first = if numbered { "rowid" } else { "NULL" };
+        let (sealed, seal) = if RAW_TABLES.contains(&name.as_str()) {
+            (String::new(), String::new())
+        } else {
+            (", checksum".to_owned(), format!(", row_checksum({holes})"))
+        };
         Ok(Some(Self {
             source,
             target,
             select: format!("SELECT {first}, {whole}, {listed} FROM main.\"{name}\""),
-            insert: format!("INSERT OR IGNORE INTO \"{name}\" ({listed}) VALUES ({holes})"),
+            insert: format!("INSERT OR IGNORE INTO \"{name}\" ({listed}{sealed}) VALUES ({holes}{seal})"),
             key,
             numbered,
             checked,
