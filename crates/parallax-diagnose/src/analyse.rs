@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::Columns;
 use crate::observe::{Channel, Observation, Observations, Seen, count};
-use crate::scan::scan;
+use crate::rules::fails_firmly;
+use crate::scan::Question;
 use crate::tally::Distinct;
 
 /// An agent that fails more often than this by itself shows nothing by a retry that works.
@@ -26,6 +27,10 @@ pub struct Tally {
     pub mostly_failing: u32,
     /// Networks of the failing ones; where the ASN is not known, a region counts as one network.
     pub failing_networks: u32,
+    /// Failing ones outside the network that has most of them.
+    pub failing_elsewhere: u32,
+    /// Failing ones of the largest network of which nine in ten or more fail.
+    pub whole_network: u32,
     /// Known ASNs of the failing ones.
     pub failing_asns: u32,
     /// Regions of the failing ones.
@@ -116,9 +121,9 @@ pub struct Analysis {
     pub variation: Variation,
     /// Does it fail?
     pub failing: Scan,
-    /// Does it refuse us?
+    /// Does it refuse us? Only counted where what fails is the verdict already: nothing is found then, and everyone is outside.
     pub blocked: Scan,
-    /// Is it slow?
+    /// Is it slow? Likewise.
     pub slow: Scan,
 }
 
@@ -130,14 +135,21 @@ pub fn analyse(observations: &Observations<'_>) -> Analysis {
     let wavers = |results: &&[Observation<'_>]| {
         results.iter().any(|o| matches!(o.seen, Seen::Soft(_)) && o.baseline <= STEADY_BASELINE)
     };
-    Analysis {
+    let ask = |channel| Question::of(observations, channel, &columns);
+    let (blocked, slow) = (ask(Channel::Blocked), ask(Channel::Slow));
+    let mut analysis = Analysis {
         coverage: coverage(observations, &columns),
         variation: variation(agents()),
         wavering: count(agents().filter(wavers).count()),
-        failing: scan(observations, Channel::Failing, &columns, &weights),
-        blocked: scan(observations, Channel::Blocked, &columns, &weights),
-        slow: scan(observations, Channel::Slow, &columns, &weights),
+        failing: ask(Channel::Failing).scan(&weights),
+        blocked: blocked.counted(),
+        slow: slow.counted(),
+    };
+    if !fails_firmly(&analysis) {
+        analysis.blocked = blocked.scan(&weights);
+        analysis.slow = slow.scan(&weights);
     }
+    analysis
 }
 
 fn coverage(observations: &Observations<'_>, columns: &Columns) -> Coverage {

@@ -110,6 +110,13 @@ const TEMPLATES: &[Template] = &[
     odd(&[Attribute::Resolver, Attribute::Network]),
 ];
 
+/// So many of the templates, the first, are of one attribute.
+const SINGLES: usize = 9;
+/// Where everybody explains so many nats more than any one value does, no pair of values is looked at.
+const FAR_AHEAD: f64 = 30.0;
+const _: () =
+    assert!(TEMPLATES[SINGLES - 1].attributes.len() == 1 && TEMPLATES[SINGLES].attributes.len() == 2);
+
 /// A scope by the attributes that it sets and one of the probes in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Name {
@@ -178,9 +185,12 @@ impl Candidates {
         let live = agents(&mut members::each(&probes.all)) >= LIVE_AGENTS
             && agents(&mut probes.failing.iter().map(|row| *row as usize)) >= LIVE_FAILING;
         let mut counter = Counter::new(probes, looks);
+        let (singles, pairs) = TEMPLATES.split_at(SINGLES);
         if live {
-            for template in TEMPLATES {
-                counter.count(template);
+            counter.count_all(singles);
+            // A pair lies in each of its values, so it leaves open at least what they do.
+            if counter.groups.lead_of_everybody() < FAR_AHEAD {
+                counter.count_all(pairs);
             }
         }
         counter.groups.into_candidates(live, probes)
@@ -261,6 +271,12 @@ impl<'a> Counter<'a> {
             hits: vec![(0, 0); probes.rows()],
             groups: Groups::everybody(probes, ceilings.iter().sum()),
             ceilings,
+        }
+    }
+
+    fn count_all(&mut self, templates: &[Template]) {
+        for template in templates {
+            self.count(template);
         }
     }
 

@@ -5,8 +5,8 @@
 //!
 //! Rules
 //! 1. What differs from what is said is first a candidate. It is said when it was found twice, [`CONFIRM`] apart, or at once when
-//!    nothing could be told before, or when it is very sure ([`SURE`]) and not a recovery. A first "up" waits [`FIRST_UP`]: probes
-//!    that work answer at once, those that fail try again first.
+//!    nothing could be told before, when it is the first bad thing and of a part, or when it is very sure ([`SURE`]) and not a
+//!    recovery. A first "up" waits [`FIRST_UP`]: probes that work answer at once, those that fail try again first.
 //! 2. A recovery (something bad → up) is said when it was found for `recover_after` without a break, and not within [`MIN_LIFE`] of
 //!    the incident's beginning.
 //! 3. An incident opens when something bad is said, gets a step whenever verdict or scopes change, and closes when up is said. A
@@ -14,7 +14,8 @@
 //! 4. Not knowing ends nothing: an incident stays open while nothing can be told.
 //! 5. Something bad within [`REOPEN`] of the last close belongs to the same incident. Targets of one site share it ([`Course::share`]):
 //!    it opens with the first and closes with the last.
-//! 6. Something bad is said only while it is likely ([`SAYABLE`]).
+//! 6. Something bad is said only when nothing is missing to say it (what is not known is in [`Diagnosis::missing`]), and while it is
+//!    likely ([`SAYABLE`]) if it is of everybody. Of a part chance must be out of the question: how sure its name is, is another matter.
 //! 7. What breaks [`FLAPS`] times within [`FLAP_MEMORY`] comes and goes: "flaky" is said and held for ten minutes, the next time for
 //!    twenty, then forty. Only an outage that lasts [`STEADY`] without a break is said meanwhile.
 //! 8. While our own side is broken nothing is known ([`Course::suspend`]): what opened only a moment before is taken back.
@@ -32,7 +33,7 @@ pub const CONFIRM: Duration = Duration::from_secs(20);
 pub const FIRST_UP: Duration = Duration::from_secs(5);
 /// From this confidence on something bad is said at once.
 pub const SURE: f64 = 0.99;
-/// Below this confidence nothing bad is said of a site, however long it is found: noise that lasts looks like that.
+/// Below this confidence nothing bad is said of everybody, however long it is found: noise that lasts looks like that.
 pub const SAYABLE: f64 = 0.8;
 /// A new outbreak within this time of the last close is the same incident.
 pub const REOPEN: Duration = Duration::from_mins(15);
@@ -53,6 +54,18 @@ pub const STEADY: Duration = Duration::from_mins(3);
 /// Whether a verdict is an outage of some kind.
 pub const fn is_bad(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Down | Verdict::Partial | Verdict::Degraded | Verdict::Flaky)
+}
+
+/// Whether something bad is more than chance.
+fn is_sayable(found: &Diagnosis) -> bool {
+    is_sure(found) || found.missing.is_empty() && found.confidence.get() >= SAYABLE
+}
+
+/// Whether something bad is said of a part, for which chance must be out of the question: it is looked for at thousands of moments
+/// a day.
+fn is_sure(found: &Diagnosis) -> bool {
+    let of_part = !found.scopes.is_empty() && found.scopes.iter().all(|scope| !scope.all);
+    of_part && found.missing.is_empty()
 }
 
 fn same(a: &Diagnosis, b: &Diagnosis) -> bool {
@@ -249,7 +262,8 @@ impl Course {
             Verdict::Unknown if self.said.is_none() => Duration::ZERO,
             Verdict::Up if is_bad(before) || self.open_incident().is_some() => recover_after,
             Verdict::Up if from_nothing => FIRST_UP,
-            bad if is_bad(bad) && (from_nothing || found.confidence.get() >= SURE) => Duration::ZERO,
+            bad if is_bad(bad) && (from_nothing || is_sure(&found) && !is_bad(before)) => Duration::ZERO,
+            bad if is_bad(bad) && found.confidence.get() >= SURE => Duration::ZERO,
             Verdict::Blocked if from_nothing => Duration::ZERO,
             _ => CONFIRM,
         };
@@ -258,7 +272,7 @@ impl Course {
             _ => now,
         };
         let doubted = self.doubted && !self.troubled;
-        let sayable = !is_bad(found.verdict) || found.confidence.get() >= SAYABLE && !doubted;
+        let sayable = !is_bad(found.verdict) || is_sayable(&found) && !doubted;
         if sayable && now.since(first_at) >= micros(patience) {
             return self.say(found, now, first_at, new_id);
         }

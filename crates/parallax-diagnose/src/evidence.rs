@@ -14,6 +14,9 @@ pub const STRENGTHS: [f64; GRID] = [0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92, 0.985
 /// Prior of each strength; sums to 0.98, so the prices are dearer by 0.02 nats.
 const PRIOR: [f64; GRID] = [0.06, 0.09, 0.12, 0.14, 0.14, 0.15, 0.16, 0.14];
 
+/// What is so many nats less probable than another is lost in the rounding of their sum.
+const LOST: f64 = -42.0;
+
 /// Share of an agent's answers that is believed to say nothing: bounds one result's influence to about 3.5 nats.
 pub(crate) const CONTAMINATION: f64 = 0.02;
 /// Correlation of repeated results of one agent: `r` results weigh as `r / (1 + 0.5 (r − 1))`.
@@ -86,10 +89,19 @@ impl Evidence {
         self.results = self.results.saturating_sub(1);
     }
 
+    /// The same without the results of another, all of which are in it.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        Self {
+            nats: std::array::from_fn(|g| self.nats[g] - other.nats[g]),
+            results: self.results - other.results,
+        }
+    }
+
     /// `log Σ prior · e^nats − cost`: how much shorter the world is told with a fault here than without, in nats.
     pub fn gain(&self, cost: f64) -> f64 {
         let top = self.nats.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = self.nats.iter().zip(PRIOR).map(|(nats, prior)| prior * (nats - top).exp()).sum();
+        let share = |nats: f64| if nats < LOST { 0.0 } else { nats.exp() };
+        let sum: f64 = self.nats.iter().zip(PRIOR).map(|(nats, prior)| prior * share(nats - top)).sum();
         top + sum.ln() - cost
     }
 

@@ -10,6 +10,10 @@ use crate::probes::Probes;
 const OWN_LOOK: f64 = 3.0;
 /// A look says at most so much, in nats.
 const MOST_LIKENESS: f64 = 300.0;
+/// Weights below this are what is left of nothing where sums were taken from each other.
+const ROUNDING: f64 = 1e-9;
+/// Results of unequal weight may say so many nats more for a look than any look explains.
+const UNEVEN: f64 = 1.0;
 
 /// How each row of a scan fails.
 pub(crate) struct Looks {
@@ -46,6 +50,29 @@ impl Looks {
         Self { failing, ways, shares }
     }
 
+    /// No weight for each way to fail.
+    pub(crate) fn no_ways(&self) -> Vec<f64> {
+        vec![0.0; self.shares.len()]
+    }
+
+    /// Adds the weight of each failing row that is in both to that of the way it fails.
+    pub(crate) fn weigh_ways(&self, a: &[u64], b: &[u64], weights: &[f64], ways: &mut [f64]) {
+        for ((place, a), (b, failing)) in a.iter().enumerate().zip(b.iter().zip(&self.failing)) {
+            for row in members::bits(a & b & failing, place) {
+                ways[self.ways[row] as usize] += weights[row];
+            }
+        }
+    }
+
+    /// The most that a look of their own makes of failures of which so much weighs each way, in nats: as if it were known beforehand
+    /// that they look just so.
+    pub(crate) fn most_likely(&self, ways: &(impl Iterator<Item = f64> + Clone)) -> f64 {
+        let failing = || ways.clone().zip(&self.shares).skip(1).filter(|(weight, _)| *weight > ROUNDING);
+        let all: f64 = failing().map(|(weight, _)| weight).sum();
+        let nats = failing().map(|(weight, share)| weight * (weight / (all * share)).ln()).sum::<f64>();
+        likeness_of(nats + UNEVEN)
+    }
+
     /// The most that a row adds to the likeness of a scope.
     pub(crate) fn most(&self, row: usize, weights: &[f64]) -> f64 {
         match self.ways[row] {
@@ -77,7 +104,11 @@ impl Looks {
                 before += weight;
             }
         }
-        // As likely as not it has one.
-        if nats > 0.0 { (0.5 + 0.5 * nats.min(MOST_LIKENESS).exp()).ln() } else { 0.0 }
+        likeness_of(nats)
     }
+}
+
+/// As likely as not failures have a look of their own.
+fn likeness_of(nats: f64) -> f64 {
+    if nats > 0.0 { (0.5 + 0.5 * nats.min(MOST_LIKENESS).exp()).ln() } else { 0.0 }
 }

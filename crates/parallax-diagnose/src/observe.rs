@@ -184,13 +184,10 @@ impl<'a> Named<'a> {
         const FIRST: usize = size_of::<u128>();
         let name = agent.as_str();
         let bytes = name.as_bytes();
-        let first = if let Some(first) = bytes.first_chunk() {
-            u128::from_be_bytes(*first)
-        } else {
-            let number = bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte));
-            // An empty name would be shifted by all bits there are.
-            number.checked_shl(8 * count(FIRST - bytes.len())).unwrap_or(0)
-        };
+        let mut first = [0; FIRST];
+        let length = bytes.len().min(FIRST);
+        first[..length].copy_from_slice(&bytes[..length]);
+        let first = u128::from_be_bytes(first);
         Self { first, rest: name.get(FIRST..).filter(|rest| !rest.is_empty()), index }
     }
 

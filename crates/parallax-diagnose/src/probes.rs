@@ -50,12 +50,20 @@ impl<'a> Probes<'a> {
             hints: Vec::new(),
         };
         let fault = Fault::of(usable, channel);
+        // Results of one agent stand together, and have one baseline.
+        let mut fine = (f64::NAN, Influence::NONE);
         for (row, observation) in usable.iter().enumerate() {
             let Some(y) = observation.says(channel) else { continue };
             let weight = observation.weight;
             probes.influences[row] = match (channel, observation.seen) {
                 (Channel::Failing, Seen::Failed(kind)) => {
                     Influence::of_failure(observation.baseline, fault.own(kind), weight)
+                }
+                (Channel::Failing, Seen::Ok) => {
+                    if fine.0.total_cmp(&observation.baseline).is_ne() {
+                        fine = (observation.baseline, Influence::new(0.0, observation.baseline, 1.0));
+                    }
+                    fine.1.times(weight)
                 }
                 (Channel::Failing, _) => Influence::new(y, observation.baseline, weight),
                 // These questions are answered by yes or no, and every agent has the same baseline.

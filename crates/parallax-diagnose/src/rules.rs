@@ -2,11 +2,17 @@
 
 use parallax_model::{Confidence, Scope, Verdict};
 
-use crate::analyse::{Analysis, Coverage, Finding, Scan, Tally, Variation};
+use crate::analyse::{Analysis, Coverage, Finding, Scan, Variation};
 use crate::observe::Channel;
 
-/// A verdict needs a posterior of at least this.
+mod lies;
+
+/// A verdict needs a posterior of at least this …
 const SURE: f64 = 0.8;
+/// … and "up" of at least this: what it says is what is usual.
+const UP_SURE: f64 = 0.65;
+/// A part is named for sure where chance explains it less than this: a site that works is looked at thousands of times a day.
+const CHANCE: f64 = 0.001;
 /// Scopes that cover more than this share of the weighted results are everybody.
 const EVERYBODY_SHARE: f64 = 0.85;
 /// A fault weaker than this is flaky, not down.
@@ -117,11 +123,26 @@ pub(crate) fn rule(analysis: &Analysis) -> Ruling<'_> {
     up_or_unknown(analysis, missing)
 }
 
+/// Whether what fails is the verdict, whoever is refused or slow: [`rule`]'s first answer.
+pub(crate) fn fails_firmly(analysis: &Analysis) -> bool {
+    let (failing, missing) = (&analysis.failing, &mut Vec::new());
+    let mostly_refused = analysis.blocked.everyone.failing > failing.everyone.failing;
+    found(failing, Channel::Failing, missing)
+        .filter(|ruling| is_no_mere_say_so(ruling, analysis, missing))
+        .is_some_and(|ruling| !mostly_refused || !ruling.scopes.iter().any(|scope| scope.all))
+}
+
 /// What a fifth of all testers, or all of one network, could make us believe by saying the same each time is not believed.
 fn is_no_mere_say_so(ruling: &Ruling<'_>, analysis: &Analysis, missing: &mut Vec<String>) -> bool {
     let lacks = match ruling.verdict {
         Verdict::Flaky | Verdict::Partial if !varies(&analysis.variation) && hits_few(ruling) => {
             "the testers that fail do so each time and have nothing in common; more testers would tell"
+        }
+        Verdict::Flaky if lies::may_vary_by_chance(&analysis.variation, ruling.scan.everyone.agents) => {
+            "hardly any of the testers that fail gets through at another try; a second round would tell"
+        }
+        Verdict::Partial if !varies(&analysis.variation) && lies::may_be_spread(ruling) => {
+            "those who fail may be testers that fail always, anywhere; more testers would tell"
         }
         Verdict::Partial if many_outside(ruling) => {
             "many fail outside of every part that could be named; more testers would tell"
@@ -140,10 +161,7 @@ fn is_no_mere_say_so(ruling: &Ruling<'_>, analysis: &Analysis, missing: &mut Vec
 
 /// Whether one in so many fails of those who are in no part that is named.
 fn many_outside(ruling: &Ruling<'_>) -> bool {
-    let unnamed = ruling.scan.findings.iter().filter(|finding| !ruling.scopes.contains(&finding.scope));
-    let outside = std::iter::once(&ruling.scan.outside).chain(unnamed.map(|finding| &finding.beyond));
-    let sum = |sum: (u32, u32), tally: &Tally| (sum.0 + tally.mostly_failing, sum.1 + tally.agents);
-    let (failing, agents) = outside.fold((0, 0), sum);
+    let (failing, agents) = lies::unnamed(ruling);
     failing * OUTSIDE_FAILING > agents
 }
 
@@ -168,7 +186,7 @@ fn varies(variation: &Variation) -> bool {
 
 fn up_or_unknown(analysis: &Analysis, mut missing: Vec<String>) -> Ruling<'_> {
     let failing = &analysis.failing;
-    let nothing_found = failing.findings.is_empty() && failing.nothing.get() >= SURE;
+    let nothing_found = failing.findings.is_empty() && failing.nothing.get() >= UP_SURE;
     let lacking = coverage_lacks(&analysis.coverage);
     let up = nothing_found && lacking.is_empty();
     if up {
@@ -203,6 +221,7 @@ fn found<'a>(scan: &'a Scan, channel: Channel, missing: &mut Vec<String>) -> Opt
     }
     let named: Vec<&Finding> = (0..scan.findings.len())
         .filter(|n| may_be_named(&scan.findings[*n]) && stands_beside(scan, *n))
+        .filter(|n| !lies::may_be_one_network(scan, *n))
         .map(|n| &scan.findings[n])
         .collect();
     if named.is_empty() {
@@ -214,6 +233,8 @@ fn found<'a>(scan: &'a Scan, channel: Channel, missing: &mut Vec<String>) -> Opt
         ));
         return None;
     }
+    let by_chance =
+        (scan.nothing.get() > CHANCE).then(|| "another round, to be sure that it is no chance".to_owned());
     Some(Ruling {
         verdict: match channel {
             Channel::Failing => Verdict::Partial,
@@ -225,7 +246,7 @@ fn found<'a>(scan: &'a Scan, channel: Channel, missing: &mut Vec<String>) -> Opt
         same_coverage: named.iter().flat_map(|finding| finding.same_coverage.clone()).collect(),
         channel,
         scan,
-        missing: Vec::new(),
+        missing: Vec::from_iter(by_chance),
     })
 }
 

@@ -20,10 +20,11 @@ use crate::observe::{Channel, Observations, count};
 use crate::probes::Probes;
 use crate::tally::{rounded, tally};
 
-/// Every pair of so many best scopes is looked at: what explains most alone may hide two that explain more together …
-const PAIRED: usize = 40;
-/// … but for pairs that score so many nats less than what was found already.
-const NEAR: f64 = 1.0;
+mod pairs;
+mod posterior;
+
+use posterior::Posterior;
+
 /// A network is ill, or lies, as a whole when a fault of this strength hits it …
 const WHOLE: f64 = 0.9;
 /// … and then a scope beyond it needs this evidence of others, in nats: two who fail are not enough.
@@ -39,25 +40,43 @@ const SAME_ANSWER: f64 = 0.9;
 /// Scores are divided by this before they become probabilities.
 const TEMPERATURE: f64 = 1.0;
 /// A set that scores so many nats less than another has no share in the posterior.
-const NEGLIGIBLE: f64 = 45.0;
+const NEGLIGIBLE: f64 = 20.0;
+/// … and all others together that weigh less than this beside it are not seen in what is said of it.
+const UNSEEN: f64 = 1e-7;
 /// What is summed in another order may differ by so many nats.
 const ROUNDING: f64 = 1e-6;
 /// Lead over nothing at all, in nats: more than any real lead.
 const MOST_LEAD: f64 = 1e6;
 
-/// Asks one question of the observations.
-pub(crate) fn scan(
-    observations: &Observations<'_>,
-    channel: Channel,
-    columns: &Columns,
-    weights: &OnceCell<Weights>,
-) -> Scan {
-    let probes = Probes::of(&observations.usable, columns, channel);
-    let looks = Looks::of(&probes);
-    match quiet(&probes, &looks, weights) {
-        Some(quiet) => nothing_found(&probes, &quiet),
-        None => search(&probes, looks),
+/// One question, and what everyone says to it.
+pub(crate) struct Question<'a> {
+    probes: Probes<'a>,
+}
+
+impl<'a> Question<'a> {
+    pub(crate) fn of(observations: &'a Observations<'_>, channel: Channel, columns: &'a Columns) -> Self {
+        Self { probes: Probes::of(&observations.usable, columns, channel) }
     }
+
+    /// How many say yes, without a search for who they are.
+    pub(crate) fn counted(&self) -> Scan {
+        let everyone = tally(&self.probes, total(&self.probes), members::each(&self.probes.all));
+        Scan { everyone, outside: everyone, ..Scan::default() }
+    }
+
+    /// Who they are.
+    pub(crate) fn scan(&self, weights: &OnceCell<Weights>) -> Scan {
+        let looks = Looks::of(&self.probes);
+        match quiet(&self.probes, &looks, weights) {
+            Some(quiet) => nothing_found(&self.probes, &quiet),
+            None => search(&self.probes, looks),
+        }
+    }
+}
+
+/// The weight of all that say something.
+fn total(probes: &Probes<'_>) -> f64 {
+    members::each(&probes.all).map(|row| probes.columns.weights[row]).sum()
 }
 
 /// Whether it can be told without a search that there is nothing to be found.
@@ -89,8 +108,7 @@ fn search(probes: &Probes<'_>, looks: Looks) -> Scan {
 
 /// The answer to a question to which nothing can be found; the posterior is of the scopes before those of one coverage are merged.
 fn nothing_found(probes: &Probes<'_>, quiet: &Quiet) -> Scan {
-    let total: f64 = members::each(&probes.all).map(|row| probes.columns.weights[row]).sum();
-    let everyone = tally(probes, total, members::each(&probes.all));
+    let everyone = tally(probes, total(probes), members::each(&probes.all));
     let nothing = Confidence::new(rounded(1.0 / (1.0 + quiet.others)));
     Scan {
         findings: Vec::new(),
@@ -117,7 +135,7 @@ const NOBODY: u32 = u32::MAX;
 struct Visit {
     members: Key,
     score: f64,
-    /// The base and the candidate added to it, when the score is no more than an upper bound, too low to have a share in the posterior.
+    /// The base and the candidate added to it, when the score is no more than an upper bound.
     rough: Option<(usize, usize)>,
 }
 
@@ -184,30 +202,6 @@ impl<'a> Search<'a> {
             self.score = score;
         }
         self.grow(set, score)
-    }
-
-    /// The best two of the best scopes, when they score more than this.
-    fn best_pair(&mut self, score: f64) -> Option<(Set, f64)> {
-        let mut best: Vec<(usize, f64)> = Vec::new();
-        for n in 0..if self.candidates.live { self.candidates.list.len() } else { 0 } {
-            if best.len() < PAIRED && self.candidates.list[n].ceiling > 0.0 && self.own_gain(n) > 0.0 {
-                best.push((n, self.own_gain(n)));
-            }
-        }
-        let mut found = (None, score + 1e-9);
-        for (place, first) in best.iter().enumerate() {
-            // Where they overlap they explain less together than one after the other.
-            for second in best[place + 1..].iter().filter(|second| first.1 + second.1 >= score - NEAR) {
-                for ((one, gain), (other, _)) in [(*first, *second), (*second, *first)] {
-                    let base = self.base(&[one], gain);
-                    let Some(more) = self.try_beyond(base, other, found.1) else { continue };
-                    if more > LEAST_GAIN && gain + more > found.1 {
-                        found = (Some(vec![one, other]), gain + more);
-                    }
-                }
-            }
-        }
-        found.0.map(|set| (set, found.1))
     }
 
     /// The candidate that adds most to the set.
@@ -341,7 +335,7 @@ impl<'a> Search<'a> {
         let score = self.best_score(set);
         let Posterior { same, nothing, next, second } = self.posterior(score, &answer);
         let all = &self.probes.all;
-        let total: f64 = members::each(all).map(|row| self.probes.columns.weights[row]).sum();
+        let total = total(self.probes);
         Scan {
             findings: (0..set.len()).map(|n| self.finding(set, n, total)).collect(),
             everyone: tally(self.probes, total, members::each(all)),
@@ -353,71 +347,6 @@ impl<'a> Search<'a> {
             lead: if next.is_finite() { rounded(score - next) } else { MOST_LEAD },
             second: members_of(second).map(|n| self.candidates.list[n].name.scope(self.probes)).collect(),
         }
-    }
-
-    /// The best score of a set that was looked at.
-    fn best_score(&self, set: &[usize]) -> f64 {
-        let members = key(set, None);
-        let scores = self.visited.iter().filter(|visit| visit.members == members && visit.rough.is_none());
-        scores.map(|visit| visit.score).fold(f64::NEG_INFINITY, f64::max)
-    }
-
-    fn posterior(&mut self, score: f64, answer: &[u64]) -> Posterior {
-        let answer = (answer, answer.iter().map(|word| word.count_ones()).sum());
-        let visited = std::mem::take(&mut self.visited);
-        let has_share = |visit: &Visit| visit.rough.is_none() && visit.score >= score - NEGLIGIBLE;
-        let mut near: Vec<Visit> = visited.iter().filter(|visit| has_share(visit)).copied().collect();
-        near.sort_unstable_by(|a, b| a.members.cmp(&b.members).then(b.score.total_cmp(&a.score)));
-        near.dedup_by_key(|visit| visit.members);
-        let (mut total, mut same) = (0.0, 0.0);
-        let (mut next, mut second) = (f64::NEG_INFINITY, key(&[], None));
-        for visit in &near {
-            let weight = ((visit.score - score) / TEMPERATURE).exp();
-            total += weight;
-            if self.is_same(visit.members, answer) {
-                same += weight;
-            } else if visit.score > next {
-                (next, second) = (visit.score, visit.members);
-            }
-        }
-        for visit in visited.iter().filter(|visit| !has_share(visit)) {
-            if visit.score > next && !self.is_same(visit.members, answer) {
-                let exact = self.exact_score(visit);
-                if exact > next {
-                    (next, second) = (exact, visit.members);
-                }
-            }
-        }
-        let nothing = (-score / TEMPERATURE).exp();
-        Posterior { same: same / total, nothing: nothing / total, next, second }
-    }
-
-    fn exact_score(&mut self, visit: &Visit) -> f64 {
-        let Some((base, added)) = visit.rough else { return visit.score };
-        let Base { score, covered, .. } = &self.bases[base];
-        let (score, covered) = (*score, Rc::clone(covered));
-        score + self.gain_beyond(added, &covered)
-    }
-
-    /// Whether a set that was looked at is the same answer.
-    fn is_same(&self, other: Key, (answer, answers): (&[u64], u32)) -> bool {
-        let sizes = || members_of(other).map(|n| self.candidates.list[n].size());
-        let (largest, all) = (sizes().max().unwrap_or(0), sizes().sum::<u32>());
-        if f64::from(all) < SAME_ANSWER * f64::from(answers)
-            || SAME_ANSWER * f64::from(largest) > f64::from(answers)
-        {
-            return false;
-        }
-        let covers = |place: usize| members_of(other).fold(0, |all, n| all | self.members(n)[place]);
-        if answer.iter().enumerate().all(|(place, theirs)| covers(place) == *theirs) {
-            return true;
-        }
-        let (mut both, mut either) = (0, 0);
-        for (place, theirs) in answer.iter().enumerate() {
-            both += (covers(place) & theirs).count_ones();
-            either += (covers(place) | theirs).count_ones();
-        }
-        f64::from(both) / f64::from(either) >= SAME_ANSWER
     }
 
     fn finding(&self, set: &[usize], n: usize, total: f64) -> Finding {
@@ -467,18 +396,6 @@ impl<'a> Search<'a> {
         let worst = failing.into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
         worst.map(|(asn, _)| asn).filter(|asn| *asn != 0)
     }
-}
-
-/// How sure a set is among all that were looked at.
-struct Posterior {
-    /// Share of those that are the same answer.
-    same: f64,
-    /// Share of nothing at all.
-    nothing: f64,
-    /// The best score of another answer.
-    next: f64,
-    /// That answer.
-    second: Key,
 }
 
 fn members_of(key: Key) -> impl Iterator<Item = usize> {

@@ -22,10 +22,6 @@ impl Distinct {
     pub(crate) fn count_known(&self) -> u32 {
         count(self.0.iter().skip(1).filter(|seen| **seen).count())
     }
-
-    pub(crate) fn count(&self) -> u32 {
-        count(self.0.iter().filter(|seen| **seen).count())
-    }
 }
 
 /// Who these rows are, and who of them fails; `total_weight` is that of all that say something.
@@ -33,33 +29,42 @@ pub(crate) fn tally(probes: &Probes<'_>, total_weight: f64, rows: impl Iterator<
     let columns = probes.columns;
     let (asn, region) = (columns.column(Attribute::Asn), columns.column(Attribute::Region));
     let (mut asns, mut regions) = (Distinct::below(asn.values), Distinct::below(region.values));
-    let mut networks = Distinct::below(columns.networks());
+    // Of each network, how many fail, and how many there are.
+    let mut networks = vec![(0_u32, 0_u32); columns.networks()];
     let (mut weight, mut tally) = (0.0, Tally::default());
     let mut agent = OneAgent::default();
     for row in rows {
         if columns.agents[row] != agent.number {
             agent.add_to(&mut tally);
             agent = OneAgent { number: columns.agents[row], ..OneAgent::default() };
+            networks[columns.network(row)].1 += 1;
         }
         let says = probes.says[row];
         agent.yes += says;
         agent.results += 1;
         weight += columns.weights[row];
         if says >= 0.5 {
-            agent.fails = true;
             asns.insert(asn.ids[row] as usize);
             regions.insert(region.ids[row] as usize);
-            networks.insert(columns.network(row));
+            networks[columns.network(row)].0 += u32::from(!agent.fails);
+            agent.fails = true;
         }
     }
     agent.add_to(&mut tally);
     Tally {
-        failing_networks: networks.count(),
+        failing_networks: count(networks.iter().filter(|(failing, _)| *failing > 0).count()),
+        failing_elsewhere: tally.failing - networks.iter().map(|(failing, _)| *failing).max().unwrap_or(0),
+        whole_network: networks.iter().filter(|network| is_whole(**network)).map(|n| n.0).max().unwrap_or(0),
         failing_asns: asns.count_known(),
         failing_regions: regions.count_known(),
         share: if total_weight > 0.0 { rounded(weight / total_weight) } else { 0.0 },
         ..tally
     }
+}
+
+/// Whether a network fails as a whole: nine in ten do, since some who are said to stand there stand elsewhere.
+const fn is_whole((failing, agents): (u32, u32)) -> bool {
+    failing * 10 >= agents * 9
 }
 
 /// What the results of one agent say so far.

@@ -34,7 +34,7 @@ enum Seeds {
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct Plan {
     /// Worlds of each size, and signatures.
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(14..=100_000))]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(14..=100_000))]
     pub(crate) worlds: u32,
     /// Batch of seeds; batches share no world.
     #[arg(long, default_value_t = 0)]

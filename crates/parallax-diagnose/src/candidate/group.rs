@@ -1,15 +1,27 @@
 //! The results that share a value, or a pair of values: what they say together, and which of them are the same.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::ops::Range;
+
 use parallax_model::Attribute;
 
 use super::{
     Candidate, Candidates, EVERYBODY_COST, LIVE_AGENTS, MAX_CANDIDATES, MOST_APART, Name, SAME_COVERAGE,
     TEMPLATES, Template, distinct,
 };
-use crate::evidence::{Evidence, GRID, Influence};
+use crate::column::Mix;
+use crate::evidence::Evidence;
 use crate::members::{self, Sets};
 use crate::observe::count;
 use crate::probes::Probes;
+
+/// Groups of no more rows than this are the same only when they have the very same rows: one row is more than the tolerance.
+const EXACT: u32 = 18;
+const _: () = assert!((EXACT as f64) < SAME_COVERAGE * (EXACT + 1) as f64);
+
+/// All groups together have at most so many times the rows: one template's have each once.
+const MOST_ROWS: usize = 1 + TEMPLATES.len();
 
 /// One group of rows.
 #[derive(Debug, Clone)]
@@ -38,50 +50,43 @@ pub(super) struct Groups {
     templates: Vec<usize>,
     /// The rows of every group, in their order.
     rows: Vec<u32>,
-    /// Groups that are being summed up, by their number from 1.
-    sums: Vec<Sum>,
-}
-
-/// A group that is being summed up.
-#[derive(Clone, Default)]
-#[repr(align(64))]
-struct Sum {
-    nats: [f64; GRID],
-    results: u32,
-    /// Where its next row stands among all groups' rows.
-    end: u32,
-    signature: u64,
-}
-
-impl Sum {
-    fn add(&mut self, row: u32, influence: &Influence, rows: &mut [u32]) {
-        for (sum, nats) in self.nats.iter_mut().zip(influence.0) {
-            *sum += nats;
-        }
-        self.signature ^= 1 << (row % 64);
-        rows[self.end as usize] = row;
-        self.end += 1;
-    }
-
-    fn group(&self, attributes: &'static [Attribute], ceiling: f64) -> Group {
-        let evidence = Evidence { nats: self.nats, results: self.results };
-        let start = self.end - self.results;
-        Group { attributes, cost: 0.0, evidence, ceiling, start, signature: self.signature }
-    }
+    /// Where the next row of each group stands that is being filled, by their number from 1.
+    ends: Vec<u32>,
 }
 
 impl Groups {
     /// Only the group of everybody.
     pub(super) fn everybody(probes: &Probes<'_>, ceiling: f64) -> Self {
-        let mut rows = vec![0; probes.count as usize];
-        let mut sum = Sum { results: probes.count, ..Sum::default() };
-        for row in members::each(&probes.all) {
-            sum.add(count(row), &probes.influences[row], &mut rows);
+        let mut rows: Vec<u32> = Vec::with_capacity(probes.rows() * MOST_ROWS);
+        rows.extend(members::each(&probes.all).map(count));
+        let mut groups = Self { list: Vec::new(), templates: vec![0], rows, ends: Vec::new() };
+        let attributes = Name::EVERYBODY.attributes;
+        let everybody = groups.summed_up(attributes, 0..probes.count, ceiling, probes);
+        groups.list.push(Group { cost: EVERYBODY_COST, ..everybody });
+        groups
+    }
+
+    /// What these of the rows say together.
+    fn summed_up(
+        &self,
+        attributes: &'static [Attribute],
+        rows: Range<u32>,
+        ceiling: f64,
+        probes: &Probes<'_>,
+    ) -> Group {
+        let mut group = Group {
+            attributes,
+            cost: 0.0,
+            evidence: Evidence::NONE,
+            ceiling,
+            start: rows.start,
+            signature: 0,
+        };
+        for row in &self.rows[rows.start as usize..rows.end as usize] {
+            group.evidence.add(&probes.influences[*row as usize]);
+            group.signature ^= 1 << (row % 64);
         }
-        let everybody = Group { cost: EVERYBODY_COST, ..sum.group(Name::EVERYBODY.attributes, ceiling) };
-        // A group for every few rows of a template is much.
-        rows.reserve(probes.rows() * TEMPLATES.len());
-        Self { list: vec![everybody], templates: vec![0], rows, sums: Vec::new() }
+        group
     }
 
     /// Adds the live groups of a template, of which the ceilings are known: the rows in them, and the group of each of those from 1.
@@ -94,20 +99,24 @@ impl Groups {
     ) {
         let (first, start) = (self.list.len(), count(self.rows.len()));
         self.rows.resize(self.rows.len() + hits.len(), 0);
-        self.sums.clear();
-        self.sums.resize(ceilings.len() + 1, Sum::default());
+        self.ends.clear();
+        self.ends.resize(ceilings.len() + 1, 0);
         for (_, place) in hits {
-            self.sums[*place as usize].results += 1;
+            self.ends[*place as usize] += 1;
         }
         let mut end = start;
-        for sum in &mut self.sums {
-            (sum.end, end) = (end, end + sum.results);
+        for group in &mut self.ends {
+            end += *group;
+            *group = end - *group;
         }
         for (row, place) in hits {
-            self.sums[*place as usize].add(*row, &probes.influences[*row as usize], &mut self.rows);
+            let end = &mut self.ends[*place as usize];
+            self.rows[*end as usize] = *row;
+            *end += 1;
         }
-        for (sum, ceiling) in self.sums.iter().skip(1).zip(ceilings) {
-            let group = sum.group(template.attributes, ceiling);
+        for (place, ceiling) in (1..).zip(ceilings) {
+            let rows = self.ends[place - 1]..self.ends[place];
+            let group = self.summed_up(template.attributes, rows, ceiling, probes);
             if self.agents(&group, probes) >= LIVE_AGENTS {
                 self.list.push(group);
             }
@@ -118,6 +127,13 @@ impl Groups {
             self.list[first..].iter_mut().for_each(|group| group.cost = cost);
             self.templates.push(first);
         }
+    }
+
+    /// How much more everybody explains than the best group, in nats.
+    pub(super) fn lead_of_everybody(&self) -> f64 {
+        let mut gains = self.list.iter().map(|group| group.evidence.gain(group.cost));
+        let everybody = gains.next().unwrap_or(0.0);
+        everybody - gains.fold(0.0, f64::max)
     }
 
     /// How many agents are in a group.
@@ -166,16 +182,27 @@ impl Groups {
     /// Merges groups of one coverage under the cheapest name: the kept groups, and the other names of each.
     fn merged(&self) -> (Vec<&Group>, Vec<(usize, Name)>) {
         let mut known = BySize::of(&self.list);
+        let mut small: HashMap<&[u32], usize, BuildHasherDefault<Mix>> = HashMap::default();
         let mut kept: Vec<&Group> = Vec::with_capacity(self.list.len());
         let mut aliases = Vec::new();
         for group in self.by_price() {
-            let is_same = |place: usize| self.jaccard(group, kept[place]) >= SAME_COVERAGE;
-            if let Some(place) = known.find(group, is_same) {
-                aliases.push((place, self.name(group)));
+            let rows = self.rows(group);
+            let is_same = |place: usize| {
+                rows == self.rows(kept[place]) || self.jaccard(group, kept[place]) >= SAME_COVERAGE
+            };
+            let place = if group.size() <= EXACT {
+                *small.entry(rows).or_insert(kept.len())
             } else {
-                known.insert(group, kept.len());
-                kept.push(group);
+                known.find(group, is_same).unwrap_or(kept.len())
+            };
+            if place < kept.len() {
+                aliases.push((place, self.name(group)));
+                continue;
             }
+            if group.size() > EXACT {
+                known.insert(group, place);
+            }
+            kept.push(group);
         }
         (kept, aliases)
     }

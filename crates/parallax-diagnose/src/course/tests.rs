@@ -41,14 +41,36 @@ fn a_first_outage_is_said_at_once() {
 fn an_unsure_change_waits_and_a_sure_one_does_not() {
     let up = [(-5, Verdict::Up, 0.95, None), (0, Verdict::Up, 0.95, None)];
     let after_up = |events: &[(i64, Verdict, f64, Option<u32>)]| play(&[&up, events].concat());
-    let unsure = (5, Verdict::Partial, 0.9, Some(1));
+    let unsure = (5, Verdict::Down, 0.9, None);
     let (course, changes) = after_up(&[unsure, (10, Verdict::Up, 0.95, None)]);
     assert_eq!((course.said().map(|d| d.verdict), changes.len()), (Some(Verdict::Up), 0));
-    let (_, changes) = after_up(&[unsure, (25, Verdict::Partial, 0.9, Some(1))]);
+    let (_, changes) = after_up(&[unsure, (25, Verdict::Down, 0.9, None)]);
     assert_eq!(changes, [(25, false, 1)]);
     let (course, changes) = after_up(&[(5, Verdict::Down, 0.995, None)]);
     assert_eq!(changes, [(5, false, 1)]);
     assert_eq!(course.since(), UnixMicros(0).plus_secs(5));
+}
+
+#[test]
+fn a_part_is_said_at_once_when_it_is_no_chance_and_not_before() {
+    let mut course = Course::new("example.com".parse().expect("a host"), None);
+    let mut find = |s: i64, found: Diagnosis| {
+        course
+            .find(found, UnixMicros(0).plus_secs(s), RECOVER, || IncidentId(1))
+            .map(|i| i.opened_at.as_secs())
+    };
+    for s in [0, 5] {
+        assert_eq!(find(s, diagnosis(Verdict::Up, 0.95, None)), None);
+    }
+    // However long it is found, and however sure its name is: another round is missing.
+    let chance =
+        Diagnosis { missing: vec!["another round".to_owned()], ..diagnosis(Verdict::Partial, 0.95, Some(1)) };
+    for s in [10, 40, 70, 100] {
+        assert_eq!(find(s, chance.clone()), None);
+    }
+    assert_eq!(find(110, diagnosis(Verdict::Up, 0.95, None)), None);
+    // Two names explain it equally well, but something is broken.
+    assert_eq!(find(120, diagnosis(Verdict::Partial, 0.5, Some(1))), Some(120));
 }
 
 #[test]
@@ -226,7 +248,7 @@ fn what_breaks_three_times_an_hour_is_flaky_until_it_holds() {
 #[test]
 fn what_is_unlikely_is_not_said_however_long_it_is_found() {
     let up = [(-5, Verdict::Up, 0.95, None), (0, Verdict::Up, 0.95, None)];
-    let found = |confidence| (0..30).map(move |n| (10 + n * 10, Verdict::Partial, confidence, Some(1)));
+    let found = |confidence| (0..30).map(move |n| (10 + n * 10, Verdict::Down, confidence, None));
     let after_up = |confidence| play(&up.into_iter().chain(found(confidence)).collect::<Vec<_>>()).1;
     assert_eq!(after_up(0.79), []);
     assert_eq!(after_up(0.8), [(30, false, 1)]);

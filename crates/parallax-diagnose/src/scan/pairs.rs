@@ -1,0 +1,114 @@
+//! Every pair of the best scopes: what explains most alone may hide two that explain more together.
+//!
+//! What two scopes share is summed once for both orders, and how their failures look is weighed only where it can matter: it is dear.
+
+use super::{LEAST_GAIN, NEGLIGIBLE, ROUNDING, Search, Set, Visit, key};
+use crate::evidence::Evidence;
+use crate::members;
+
+/// Every pair of so many best scopes is looked at …
+const PAIRED: usize = 40;
+/// … but for pairs that score so many nats less than what was found already.
+const NEAR: f64 = 1.0;
+
+/// One of the best scopes.
+struct Best {
+    index: usize,
+    /// What it explains alone.
+    gain: f64,
+    /// The weight of its failures by the way they fail.
+    ways: Vec<f64>,
+    /// The set of it alone, to which others are added.
+    base: usize,
+}
+
+/// What two scopes share.
+struct Shared {
+    rows: u32,
+    evidence: Evidence,
+    ways: Vec<f64>,
+}
+
+impl Search<'_> {
+    /// The best two of the best scopes, when they score more than this.
+    pub(super) fn best_pair(&mut self, score: f64) -> Option<(Set, f64)> {
+        let best = self.best_alone();
+        let mut found = (None, score + 1e-9);
+        for (place, first) in best.iter().enumerate() {
+            // Where they overlap they explain less together than one after the other.
+            for second in best[place + 1..].iter().filter(|second| first.gain + second.gain >= score - NEAR) {
+                let shared = self.shared(first, second);
+                for (one, other) in [(first, second), (second, first)] {
+                    let Some(more) = self.more(one, other, &shared, found.1) else { continue };
+                    if more > LEAST_GAIN && one.gain + more > found.1 {
+                        found = (Some(vec![one.index, other.index]), one.gain + more);
+                    }
+                }
+            }
+        }
+        found.0.map(|set| (set, found.1))
+    }
+
+    fn best_alone(&mut self) -> Vec<Best> {
+        let mut best = Vec::with_capacity(PAIRED);
+        for index in 0..if self.candidates.live { self.candidates.list.len() } else { 0 } {
+            if best.len() == PAIRED {
+                break;
+            }
+            if self.candidates.list[index].ceiling > 0.0 && self.own_gain(index) > 0.0 {
+                let gain = self.own_gain(index);
+                let mut ways = self.looks.no_ways();
+                let (members, weights) = (self.members(index), &self.probes.columns.weights);
+                self.looks.weigh_ways(members, members, weights, &mut ways);
+                best.push(Best { index, gain, ways, base: self.base(&[index], gain) });
+            }
+        }
+        best
+    }
+
+    fn shared(&self, first: &Best, second: &Best) -> Shared {
+        let (a, b) = (self.members(first.index), self.members(second.index));
+        let rows = members::shared(a, b);
+        let whole = |best: &&Best| self.candidates.list[best.index].size() == rows;
+        if let Some(inner) = [first, second].iter().find(|best| whole(best)) {
+            let evidence = self.candidates.list[inner.index].evidence;
+            return Shared { rows, evidence, ways: inner.ways.clone() };
+        }
+        let mut ways = self.looks.no_ways();
+        if rows == 0 {
+            return Shared { rows, evidence: Evidence::NONE, ways };
+        }
+        self.looks.weigh_ways(a, b, &self.probes.columns.weights, &mut ways);
+        Shared { rows, evidence: self.probes.evidence(members::both(a, b)), ways }
+    }
+
+    /// What the second explains beyond the first; `None` when nothing depends on it, now or before the posterior is known.
+    fn more(&mut self, one: &Best, other: &Best, shared: &Shared, most: f64) -> Option<f64> {
+        let candidate = &self.candidates.list[other.index];
+        let members = key(&[one.index, other.index], None);
+        let more = if shared.rows == 0 {
+            other.gain
+        } else if shared.rows == candidate.size() {
+            self.nothing_left - candidate.cost
+        } else {
+            let gain = candidate.evidence.without(&shared.evidence).gain(candidate.cost);
+            let beyond = other.ways.iter().zip(&shared.ways).map(|(all, both)| all - both);
+            let look = self.looks.most_likely(&beyond);
+            let upper = one.gain + gain + look + ROUNDING;
+            // The second adds no member, or the first none: the same answer as one of them alone, which is better.
+            let adds_nobody = shared.rows == self.candidates.list[one.index].size();
+            if upper < most - NEGLIGIBLE || adds_nobody && upper <= most {
+                self.visited.push(Visit { members, score: upper, rough: Some((one.base, other.index)) });
+                return None;
+            }
+            gain + self.likeness_beyond(other.index, one.index)
+        };
+        self.visit(members, one.gain + more);
+        Some(more)
+    }
+
+    fn likeness_beyond(&mut self, index: usize, covered: usize) -> f64 {
+        let (members, covered) = (self.members(index), self.members(covered));
+        self.looks.likeness(members, covered, &mut self.seen, &self.probes.columns.weights)
+    }
+}
