@@ -5,6 +5,7 @@
 //!
 //! Reading checks a batch as a whole ([`Results`]) and makes a [`ProbeResult`] only of the rows that somebody asks for.
 
+mod block;
 mod encode;
 mod known;
 mod results;
@@ -18,6 +19,7 @@ use prost::Message as _;
 use crate::WireError;
 use crate::v1::agent::{ResultBatch, ResultColumns};
 
+pub use block::{MAX_BLOCK_RESULTS, Part, join, split};
 pub use encode::encode;
 pub use known::Known;
 pub use results::{ByTarget, Results, TargetRows};

@@ -49,7 +49,8 @@ const COLUMNS: &str =
     "agent, key_fingerprint, enrolled_at, revoked_at, last_heard, version, declared, vantage, results";
 
 impl Store {
-    /// Makes an agent known, or known anew with another key. A revocation is lifted: only an operator enrols.
+    /// Makes an agent known, or known anew with another key. A revocation stays: certificates name agents, not keys, so whoever has
+    /// the revoked key would be let in again.
     pub async fn enroll(
         &self,
         agent: &AgentId,
@@ -79,11 +80,12 @@ impl Store {
         .await
     }
 
-    /// From now on the agent may no longer speak. `false` when there is no such agent or it was revoked before.
+    /// From now on, for good, the agent may no longer speak; when it was revoked before, since then. `false` when there is no such
+    /// agent.
     pub async fn revoke(&self, agent: &AgentId, now: UnixMicros) -> Result<bool, StoreError> {
         let agent = agent.clone();
         self.write("revoke agent", move |w| {
-            let sql = "UPDATE agents SET revoked_at = ?2 WHERE agent = ?1 AND revoked_at IS NULL";
+            let sql = "UPDATE agents SET revoked_at = coalesce(revoked_at, ?2) WHERE agent = ?1";
             Ok(w.connection.prepare_cached(sql)?.execute((agent.as_str(), now.0))? == 1)
         })
         .await
@@ -118,8 +120,7 @@ pub(crate) fn enroll(
     now: UnixMicros,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO agents (agent, key_fingerprint, enrolled_at) VALUES (?1, ?2, ?3)
-        ON CONFLICT (agent) DO UPDATE SET key_fingerprint = excluded.key_fingerprint, enrolled_at = excluded.enrolled_at,
-        revoked_at = NULL";
+        ON CONFLICT (agent) DO UPDATE SET key_fingerprint = excluded.key_fingerprint, enrolled_at = excluded.enrolled_at";
     connection.prepare_cached(sql)?.execute((agent.as_str(), key_fingerprint, now.0)).map(drop)
 }
 

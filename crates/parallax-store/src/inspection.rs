@@ -90,7 +90,7 @@ pub(crate) fn inspect(connection: &Connection, depth: Depth) -> Inspection {
         Ok(tables) => report.tables.extend(tables.iter().map(|table| rows(connection, table))),
         Err(error) => report.structure.push(format!("the schema: {error}")),
     }
-    report.tables.push(batches(connection));
+    report.tables.extend(journal::RAW.iter().filter_map(|table| batches(connection, table)));
     report
 }
 
@@ -126,16 +126,20 @@ fn rows(connection: &Connection, table: &whole::Table) -> InspectedTable {
     checked
 }
 
-/// Raw results: one row a batch, each with the checksum that was made before it reached SQLite.
-fn batches(connection: &Connection) -> InspectedTable {
-    let mut checked = InspectedTable { table: "journal".to_owned(), rows: 0, damaged: 0, unreadable: None };
+/// Raw results: one row a batch or a block, each with the checksum that was made before it reached SQLite. `None` when an older
+/// version had no such table.
+fn batches(connection: &Connection, table: &str) -> Option<InspectedTable> {
+    if matches!(whole::Table::of(connection, table), Ok(None)) {
+        return None;
+    }
+    let mut checked = InspectedTable { table: table.to_owned(), rows: 0, damaged: 0, unreadable: None };
     let mut walk = || -> rusqlite::Result<()> {
-        let bounds = connection.query_row("SELECT min(id), max(id) FROM journal", [], |row| {
+        let bounds = connection.query_row(&format!("SELECT min(id), max(id) FROM {table}"), [], |row| {
             Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
         });
         let (Some(mut next), Some(last)) = bounds? else { return Ok(()) };
         while next <= last {
-            let (page, after) = journal::page(connection, next, last)?;
+            let (page, after) = journal::page(connection, table, next, last)?;
             checked.rows += page.entries.len() as u64 + u64::from(page.damaged);
             checked.damaged += u64::from(page.damaged);
             next = after;
@@ -144,5 +148,5 @@ fn batches(connection: &Connection) -> InspectedTable {
     };
     let ended = walk();
     checked.unreadable = ended.err().map(|e| e.to_string());
-    checked
+    Some(checked)
 }

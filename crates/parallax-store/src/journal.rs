@@ -3,19 +3,31 @@
 //! An agent sends the results of an epoch in the order of their seqs, and after every reconnect goes back to what was not acked. So
 //! one number per epoch, the last seq kept, tells what is new: everything above it. A batch that begins further above is what an
 //! agent sends whose spool overflowed; what it skips will never come and is counted as missing.
+//!
+//! Batches that are old enough are joined ([`blocks`](crate::blocks)): a block is a row of the same shape in a table of its own.
 
 use bytes::Bytes;
 use parallax_model::{AgentId, Epoch, Seq, UnixMicros};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
+use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::store::Submitted;
 use crate::writer::{Mark, Writing};
 use crate::{Store, StoreError, rows};
 
+/// Batches as they came.
+pub(crate) const JOURNAL: &str = "journal";
+/// Batches that were joined.
+pub(crate) const BLOCKS: &str = "blocks";
+/// Both, the older first.
+pub(crate) const RAW: [&str; 2] = [BLOCKS, JOURNAL];
+
 /// How many batches a page of the journal holds at most.
 pub const PAGE_BATCHES: u32 = 256;
 /// A page of the journal ends when its batches reach this many bytes.
 pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// A page of the journal ends when its batches and blocks hold this many results.
+pub const PAGE_RESULTS: u64 = 262_144;
 
 /// Results of one epoch with consecutive seqs, as they came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +42,7 @@ pub struct JournalBatch {
     pub count: u32,
     /// When they came.
     pub received_at: UnixMicros,
-    /// The encoded `ResultColumns`; not looked into.
+    /// The encoded `ResultColumns`, or the block of several; not looked into.
     pub columns: Bytes,
 }
 
@@ -76,41 +88,44 @@ impl Appending {
     }
 }
 
-/// A batch that was kept, with what of it counts.
+/// A batch that was kept, with what of it counts; or a block of batches that were joined, all of which counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalEntry {
     /// The batch as it came.
     pub batch: JournalBatch,
     /// How many of its leading results an earlier batch has.
     pub skip: u32,
+    /// Whether this is a block, by where it is kept: what an agent sent is none, whatever it looks like.
+    pub joined: bool,
 }
 
 /// A stretch of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JournalPage {
-    /// In the order they were kept.
+    /// In the order they were kept; blocks come before what is not joined.
     pub entries: Vec<JournalEntry>,
     /// How many batches were left out because their checksum is wrong or they cannot be read.
     pub damaged: u32,
 }
 
-/// Reads the journal page by page, up to what was kept when the reader was made.
+/// Reads the journal page by page, up to what was kept when the reader was made. Nothing is joined meanwhile.
 #[derive(Debug)]
 pub struct JournalReader {
     store: Store,
-    next: i64,
-    last: i64,
+    stretches: Vec<(&'static str, i64, i64)>,
+    _as_it_is: OwnedRwLockReadGuard<()>,
 }
 
 impl JournalReader {
-    /// The next page; `None` after the last one. At most [`PAGE_BATCHES`] batches and, but for the last batch, [`PAGE_BYTES`].
+    /// The next page; `None` after the last one. At most [`PAGE_BATCHES`] batches and, but for the last one, [`PAGE_BYTES`] and
+    /// [`PAGE_RESULTS`].
     pub async fn next_page(&mut self) -> Result<Option<JournalPage>, StoreError> {
-        if self.next > self.last {
+        let Some((table, next, last)) = self.stretches.iter_mut().find(|(_, next, last)| next <= last) else {
             return Ok(None);
-        }
-        let (from, to) = (self.next, self.last);
-        let (page, next) = self.store.read_raw("read journal", move |c| page(c, from, to)).await?;
-        self.next = next;
+        };
+        let (table, from, to) = (*table, *next, *last);
+        let (page, after) = self.store.read_raw("read journal", move |c| page(c, table, from, to)).await?;
+        *next = after;
         self.store.count_damaged(page.damaged);
         Ok(Some(page))
     }
@@ -149,12 +164,18 @@ impl Store {
 
     /// A reader of everything that came at `since` or later, to build the windows anew at start.
     pub async fn journal_since(&self, since: UnixMicros) -> Result<JournalReader, StoreError> {
-        let bounds = self.read_raw("read journal", move |c| {
-            let sql = "SELECT min(id), max(id) FROM journal WHERE received_at >= ?1";
-            c.prepare_cached(sql)?.query_row([since.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        let as_it_is = self.joining().as_it_is().await;
+        let stretches = self.read_raw("read journal", move |c| {
+            let bounds = |table| {
+                let sql = format!("SELECT min(id), max(id) FROM {table} WHERE received_at >= ?1");
+                c.prepare_cached(&sql)?.query_row([since.0], |row| {
+                    let (first, last) = (row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?);
+                    Ok((table, first.unwrap_or(1), last.unwrap_or(0)))
+                })
+            };
+            RAW.into_iter().map(bounds).collect::<rusqlite::Result<Vec<_>>>()
         });
-        let (first, last): (Option<i64>, Option<i64>) = bounds.await?;
-        Ok(JournalReader { store: self.clone(), next: first.unwrap_or(1), last: last.unwrap_or(0) })
+        Ok(JournalReader { store: self.clone(), stretches: stretches.await?, _as_it_is: as_it_is })
     }
 
     /// How many results were ever kept, pruned ones included, each counted once.
@@ -199,17 +220,24 @@ fn append(writing: &mut Writing<'_>, batch: &JournalBatch, last: u64) -> rusqlit
         missing: known.missing.saturating_add(missing),
         results: known.results + u64::from(batch.count - skip),
     };
-    insert(writing.connection, batch, skip)?;
+    insert(writing.connection, JOURNAL, batch, skip)?;
     write_mark(writing.connection, batch, mark)?;
     *writing.bytes += batch.columns.len() as u64;
     writing.marks.insert(key, mark);
     Ok(Appended { skip, through: Seq(last), missing })
 }
 
-fn insert(connection: &Connection, batch: &JournalBatch, skip: u32) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO journal (agent, epoch, first_seq, count, skip, received_at, checksum, columns)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    connection.prepare_cached(sql)?.execute((
+pub(crate) fn insert(
+    connection: &Connection,
+    table: &str,
+    batch: &JournalBatch,
+    skip: u32,
+) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT INTO {table} (agent, epoch, first_seq, count, skip, received_at, checksum, columns)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+    );
+    connection.prepare_cached(&sql)?.execute((
         batch.agent.as_str(),
         batch.epoch.0.cast_signed(),
         batch.first_seq.0.cast_signed(),
@@ -253,33 +281,44 @@ fn read_mark(connection: &Connection, agent: &AgentId, epoch: Epoch) -> rusqlite
 const ENTRY_COLUMNS: &str = "agent, epoch, first_seq, count, skip, received_at, checksum, columns, id";
 
 /// A page of batches with ids from `from` to `to`, and the id the next one begins with.
-pub(crate) fn page(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(JournalPage, i64)> {
-    match whole_page(connection, from, to) {
+pub(crate) fn page(
+    connection: &Connection,
+    table: &str,
+    from: i64,
+    to: i64,
+) -> rusqlite::Result<(JournalPage, i64)> {
+    match whole_page(connection, table, from, to) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
             tracing::warn!(journal.id = from, error = %error, "damaged part of the journal: reading around it");
-            page_around_damage(connection, from, to)
+            page_around_damage(connection, table, from, to)
         }
         other => other,
     }
 }
 
-fn whole_page(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(JournalPage, i64)> {
-    let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3");
+fn whole_page(
+    connection: &Connection,
+    table: &str,
+    from: i64,
+    to: i64,
+) -> rusqlite::Result<(JournalPage, i64)> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM {table} WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query((from, to, PAGE_BATCHES))?;
     let mut page = JournalPage::default();
-    let (mut next, mut batches, mut bytes) = (to + 1, 0, 0);
+    let (mut next, mut batches, mut bytes, mut results) = (to + 1, 0, 0, 0);
     while let Some(row) = found.next()? {
         let id: i64 = row.get(8)?;
-        match entry(row) {
+        match entry(table, row) {
             Some(entry) => {
                 bytes += entry.batch.columns.len();
+                results += u64::from(entry.batch.count);
                 page.entries.push(entry);
             }
             None => page.damaged += 1,
         }
         batches += 1;
-        if batches == PAGE_BATCHES || bytes >= PAGE_BYTES {
+        if batches == PAGE_BATCHES || bytes >= PAGE_BYTES || results >= PAGE_RESULTS {
             next = id + 1;
             break;
         }
@@ -288,13 +327,18 @@ fn whole_page(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(
 }
 
 /// A walk along the rows ends where the database's tree is damaged, but single rows beyond can be asked for by their ids.
-fn page_around_damage(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<(JournalPage, i64)> {
-    let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE id = ?1");
+fn page_around_damage(
+    connection: &Connection,
+    table: &str,
+    from: i64,
+    to: i64,
+) -> rusqlite::Result<(JournalPage, i64)> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM {table} WHERE id = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut page = JournalPage::default();
     let last = to.min(from.saturating_add(i64::from(PAGE_BATCHES) - 1));
     for id in from..=last {
-        match statement.query_row([id], |row| Ok(entry(row))).optional() {
+        match statement.query_row([id], |row| Ok(entry(table, row))).optional() {
             Ok(Some(Some(entry))) => page.entries.push(entry),
             Ok(None) => {}
             Ok(Some(None)) | Err(_) => page.damaged += 1,
@@ -308,22 +352,31 @@ fn batches_of(
     agent: &AgentId,
     epoch: Epoch,
 ) -> rusqlite::Result<(Vec<JournalEntry>, u32)> {
-    let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE agent = ?1 AND epoch = ?2 ORDER BY id");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut found = statement.query((agent.as_str(), epoch.0.cast_signed()))?;
-    // The mark only rises, so the order of the commits is that of the seqs.
     let (mut entries, mut damaged) = (Vec::new(), 0);
-    while let Some(row) = found.next()? {
-        match entry(row) {
-            Some(entry) => entries.push(entry),
-            None => damaged += 1,
+    for table in RAW {
+        let sql = format!("SELECT {ENTRY_COLUMNS} FROM {table} WHERE agent = ?1 AND epoch = ?2");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut found = statement.query((agent.as_str(), epoch.0.cast_signed()))?;
+        while let Some(row) = found.next()? {
+            match entry(table, row) {
+                Some(entry) => entries.push(entry),
+                None => damaged += 1,
+            }
         }
     }
+    entries.sort_by_key(|entry| entry.batch.first_seq.0 + u64::from(entry.skip));
     Ok((entries, damaged))
 }
 
+/// One batch; `None` when there is none of this id, or it is damaged.
+pub(crate) fn one(connection: &Connection, table: &str, id: i64) -> rusqlite::Result<Option<JournalEntry>> {
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM {table} WHERE id = ?1");
+    let found = connection.prepare_cached(&sql)?.query_row([id], |row| Ok(entry(table, row))).optional()?;
+    Ok(found.flatten())
+}
+
 /// The row as a batch; `None`, and a warning, when it is not what was written.
-fn entry(row: &Row<'_>) -> Option<JournalEntry> {
+fn entry(table: &str, row: &Row<'_>) -> Option<JournalEntry> {
     let read = || -> rusqlite::Result<(JournalEntry, u32)> {
         let batch = JournalBatch {
             agent: rows::text(row, 0)?,
@@ -333,7 +386,7 @@ fn entry(row: &Row<'_>) -> Option<JournalEntry> {
             received_at: rows::time(row, 5)?,
             columns: Bytes::from(row.get::<_, Vec<u8>>(7)?),
         };
-        Ok((JournalEntry { batch, skip: row.get(4)? }, row.get(6)?))
+        Ok((JournalEntry { batch, skip: row.get(4)?, joined: table == BLOCKS }, row.get(6)?))
     };
     let id = row.get::<_, i64>(8).unwrap_or(0);
     match read() {

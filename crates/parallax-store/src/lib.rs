@@ -19,6 +19,7 @@
 
 mod agents;
 mod backup;
+mod blocks;
 mod checks;
 mod directory;
 mod error;
@@ -49,6 +50,7 @@ mod writer;
 
 pub use agents::{AgentRecord, Heard};
 pub use backup::{Copied, Progress, backup, restore};
+pub use blocks::{BLOCK_RESULTS, JOINED_AFTER_S, JOINED_SPAN_S, Join, Joined};
 pub use checks::CheckRecord;
 pub use error::StoreError;
 pub use hours::{HourRow, ROLL_STEP};
@@ -56,6 +58,7 @@ pub use incidents::MAX_INCIDENTS;
 pub use inspection::{Depth, InspectedTable, Inspection, inspect_file};
 pub use journal::{
     Appended, Appending, JournalBatch, JournalEntry, JournalPage, JournalReader, PAGE_BATCHES, PAGE_BYTES,
+    PAGE_RESULTS,
 };
 pub use minutes::MinuteRow;
 pub use reports::{MAX_REPORTED_NETWORKS, QUARTERS, REPORT_INTERVAL_S, ReportRow};

@@ -42,18 +42,22 @@ pub(crate) fn mend(connection: &Connection, all: bool) -> rusqlite::Result<u64> 
 
 /// How far each epoch is kept, by the batches that are whole.
 fn in_journal(connection: &Connection) -> rusqlite::Result<BTreeMap<(AgentId, u64), Found>> {
-    let last: i64 = connection.query_row("SELECT coalesce(max(id), 0) FROM journal", [], |row| row.get(0))?;
-    let (mut epochs, mut next) = (BTreeMap::<_, Found>::new(), 1);
-    while next <= last {
-        let (page, after) = journal::page(connection, next, last)?;
-        for entry in page.entries {
-            let batch = entry.batch;
-            let found = epochs.entry((batch.agent, batch.epoch.0)).or_default();
-            found.through = found.through.max(batch.first_seq.0 + u64::from(batch.count) - 1);
-            found.results += u64::from(batch.count - entry.skip);
-            found.updated_at = found.updated_at.max(batch.received_at.0);
+    let mut epochs = BTreeMap::<_, Found>::new();
+    for table in journal::RAW {
+        let sql = format!("SELECT coalesce(max(id), 0) FROM {table}");
+        let last: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+        let mut next = 1;
+        while next <= last {
+            let (page, after) = journal::page(connection, table, next, last)?;
+            for entry in page.entries {
+                let batch = entry.batch;
+                let found = epochs.entry((batch.agent, batch.epoch.0)).or_default();
+                found.through = found.through.max(batch.first_seq.0 + u64::from(batch.count) - 1);
+                found.results += u64::from(batch.count - entry.skip);
+                found.updated_at = found.updated_at.max(batch.received_at.0);
+            }
+            next = after;
         }
-        next = after;
     }
     Ok(epochs)
 }

@@ -24,6 +24,20 @@ impl Store {
     /// Adds to minutes, all in one commit. Counts are added to what is there; `first_byte` replaces what is there unless it is
     /// `None`, for medians do not add: with several calls for one minute the last one's median stands for all.
     pub async fn add_minutes(&self, minutes: Vec<MinuteRow>) -> Result<(), StoreError> {
+        self.add(minutes, None).await
+    }
+
+    /// Like [`add_minutes`](Self::add_minutes); the same commit notes that everything that came before `until` is counted, so that
+    /// whoever counts the journal again after a crash begins there and counts nothing twice.
+    pub async fn add_counted(&self, minutes: Vec<MinuteRow>, until: UnixMicros) -> Result<(), StoreError> {
+        self.add(minutes, Some(until)).await
+    }
+
+    async fn add(
+        &self,
+        minutes: Vec<MinuteRow>,
+        counted_until: Option<UnixMicros>,
+    ) -> Result<(), StoreError> {
         let rolled = self.rolled_until();
         self.write("add minutes", move |w| {
             let sql = "INSERT INTO minutes (site, minute, results, failures, first_byte, checksum)
@@ -37,17 +51,28 @@ impl Store {
                 let first_byte = m.first_byte.map(|us| us.0);
                 statement.execute((m.site.as_str(), m.minute.0, m.results, m.failures, first_byte))?;
             }
+            if let Some(until) = counted_until {
+                let sql = "INSERT INTO counted (id, until_at) VALUES (1, ?1)
+                    ON CONFLICT (id) DO UPDATE SET until_at = excluded.until_at";
+                w.connection.prepare_cached(sql)?.execute([until.0])?;
+            }
             hours::roll_late(w.connection, &minutes, rolled)
         })
         .await
     }
 
-    /// The latest minute of any site that was added; after a crash, later results are in the journal but in no minute.
-    pub async fn last_minute(&self) -> Result<Option<UnixMicros>, StoreError> {
-        self.read("read last minute", |c| {
-            // Not max(): rows that are not whole are left out, and it would look at all of them.
+    /// Until when what came is counted into minutes: what came later is in the journal but in no minute. `None` while nothing is.
+    pub async fn counted_until(&self) -> Result<Option<UnixMicros>, StoreError> {
+        self.read("read what is counted", |c| {
+            let mut noted = c.prepare_cached("SELECT until_at FROM counted WHERE id = 1")?;
+            if let Some(until) = noted.query_row([], |row| rows::time(row, 0)).optional()? {
+                return Ok(Some(until));
+            }
+            // Not noted, or the note is damaged: the end of the last minute there is. Not max(): rows that are not whole are left out,
+            // and it would look at all of them.
             let mut latest = c.prepare_cached("SELECT minute FROM minutes ORDER BY minute DESC LIMIT 1")?;
-            latest.query_row([], |row| rows::time(row, 0)).optional()
+            let latest = latest.query_row([], |row| rows::time(row, 0)).optional()?;
+            Ok(latest.map(|minute| minute.plus_secs(60)))
         })
         .await
     }

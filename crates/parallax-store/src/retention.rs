@@ -3,6 +3,7 @@
 use parallax_model::UnixMicros;
 use rusqlite::Connection;
 
+use crate::journal::{BLOCKS, JOURNAL};
 use crate::{Store, StoreError, rows, size};
 
 const DAY_S: i64 = 24 * 60 * 60;
@@ -32,9 +33,9 @@ const LIMIT_SHARE: (u64, u64) = (98, 100);
 /// How many rows were pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
-    /// Batches of results that were too old.
+    /// Batches of results, and blocks of them, that were too old.
     pub journal_batches: u64,
-    /// Batches of results that were the oldest when the store was larger than its limit.
+    /// Batches and blocks that were the oldest when the store was larger than its limit.
     pub over_limit: u64,
     /// One-minute rollups.
     pub minutes: u64,
@@ -123,9 +124,9 @@ impl Store {
         let (mut deleted, limit) = (0, self.size_limit());
         loop {
             let step = self.write("prune raw results", move |w| match before {
-                Some(before) => delete_raw_step(w.connection, before.0),
+                Some(before) => delete_oldest(w.connection, before.0),
                 None if size::used_bytes(w.connection)? > limit / LIMIT_SHARE.1 * LIMIT_SHARE.0 => {
-                    delete_raw_step(w.connection, i64::MAX)
+                    delete_oldest(w.connection, i64::MAX)
                 }
                 None => Ok(Step { rows: 0, more: false }),
             });
@@ -167,12 +168,22 @@ impl Store {
     }
 }
 
-/// Deletes the oldest batches that came before then, as many as one commit may.
-fn delete_raw_step(connection: &Connection, before: i64) -> rusqlite::Result<Step> {
+/// Deletes the oldest raw results that came before then, as many as one commit may: blocks, and without any left, batches.
+fn delete_oldest(connection: &Connection, before: i64) -> rusqlite::Result<Step> {
+    let blocks = delete_raw_step(connection, BLOCKS, before)?;
+    if blocks.more {
+        return Ok(blocks);
+    }
+    let batches = delete_raw_step(connection, JOURNAL, before)?;
+    Ok(Step { rows: blocks.rows + batches.rows, more: batches.more })
+}
+
+fn delete_raw_step(connection: &Connection, table: &str, before: i64) -> rusqlite::Result<Step> {
     // The length of a batch is in its row's head: its bytes are not read for it.
-    let sql =
-        "SELECT id, length(columns) FROM journal WHERE received_at < ?1 ORDER BY received_at, id LIMIT ?2";
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT id, length(columns) FROM {table} WHERE received_at < ?1 ORDER BY received_at, id LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut oldest = statement.query((before, PRUNE_STEP))?;
     let (mut ids, mut bytes) = (Vec::new(), 0);
     while let Some(row) = oldest.next()? {
@@ -183,7 +194,7 @@ fn delete_raw_step(connection: &Connection, before: i64) -> rusqlite::Result<Ste
         }
     }
     drop(oldest);
-    let mut delete = connection.prepare_cached("DELETE FROM journal WHERE id = ?1")?;
+    let mut delete = connection.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?;
     for id in &ids {
         delete.execute([id])?;
     }

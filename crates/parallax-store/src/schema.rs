@@ -21,6 +21,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0002_report_networks.sql"),
     include_str!("schema/0003_incident_onset.sql"),
     include_str!("schema/0004_hours.sql"),
+    include_str!("schema/0005_blocks.sql"),
+    include_str!("schema/0006_counted.sql"),
 ];
 
 /// "PLX1", so that no other program's database is taken for a store.

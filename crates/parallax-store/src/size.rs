@@ -17,6 +17,7 @@ use parallax_model::UnixMicros;
 use rusqlite::Connection;
 
 use crate::directory::Directory;
+use crate::journal::{BLOCKS, JOURNAL};
 use crate::retention::{HOURS_KEPT_S, JOURNAL_KEPT_S, MINUTES_KEPT_S};
 use crate::{Store, StoreError, rows, schema, whole};
 
@@ -164,7 +165,7 @@ pub fn status(dir: &Path) -> Result<StoreStatus, StoreError> {
         wal_bytes: bytes("-wal"),
         reserve_bytes: dir.join(crate::directory::RESERVE).metadata().map_or(0, |m| m.len()),
         results,
-        journal: span(&connection, "journal", "received_at").map_err(fail)?,
+        journal: raw_span(&connection, version).map_err(fail)?,
         minutes: span(&connection, "minutes", "minute").map_err(fail)?,
         hours: if version >= 4 { span(&connection, "hours", "hour").map_err(fail)? } else { None },
         sites: sites(&connection).map_err(fail)?,
@@ -186,6 +187,14 @@ fn span(
         connection.query_row(&sql, [], |row| rows::optional_time(row, 0))
     };
     Ok(ask("min")?.zip(ask("max")?))
+}
+
+/// Batches and what became of older ones.
+fn raw_span(connection: &Connection, version: i64) -> rusqlite::Result<Option<(UnixMicros, UnixMicros)>> {
+    let batches = span(connection, JOURNAL, "received_at")?;
+    let blocks = if version >= 5 { span(connection, BLOCKS, "received_at")? } else { None };
+    let both = |a: (UnixMicros, UnixMicros), b: (UnixMicros, UnixMicros)| (a.0.min(b.0), a.1.max(b.1));
+    Ok(batches.into_iter().chain(blocks).reduce(both))
 }
 
 /// Sites with minutes, found one by one along the key.
@@ -214,7 +223,9 @@ fn load(connection: &Connection) -> rusqlite::Result<Load> {
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableSize>> {
     let mut names: Vec<String> = whole::tables(connection)?.into_iter().map(|t| t.name).collect();
-    names.extend(whole::RAW_TABLES.iter().map(|name| (*name).to_owned()));
+    let raw =
+        whole::RAW_TABLES.iter().filter(|name| matches!(whole::Table::of(connection, name), Ok(Some(_))));
+    names.extend(raw.map(|name| (*name).to_owned()));
     names.sort();
     let size = |table: String| {
         let rows = format!("SELECT count(*) FROM \"{table}\"");

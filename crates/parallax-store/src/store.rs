@@ -1,18 +1,17 @@
 //! The store's handle: opening, closing, and the way to its writer and readers. What can be kept is in the modules beside.
 
-use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::{fmt, fs, io};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
 use crate::StoreError;
+use crate::blocks::Joining;
 use crate::directory::Directory;
 use crate::readers::{Kind, Readers};
 use crate::reserve::Reserve;
@@ -43,6 +42,7 @@ struct Inner {
     wal: WalState,
     mended: usize,
     rolled_until: AtomicI64,
+    joining: Joining,
     size_limit: AtomicU64,
     /// Whether the last write found the disk full.
     full: AtomicBool,
@@ -95,6 +95,7 @@ impl Store {
             wal,
             mended,
             rolled_until: AtomicI64::new(i64::MIN),
+            joining: Joining::default(),
             size_limit: AtomicU64::new(0),
             full: AtomicBool::new(false),
             writer: Mutex::new(Some(writer)),
@@ -227,6 +228,10 @@ impl Store {
     /// The end of the last hour that was made; `i64::MIN` before it was looked for.
     pub(crate) fn rolled_until(&self) -> i64 {
         self.inner.rolled_until.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn joining(&self) -> &Joining {
+        &self.inner.joining
     }
 
     pub(crate) fn size_limit(&self) -> u64 {

@@ -42,7 +42,7 @@ pub enum TokenRefusal {
     /// Another key has redeemed it.
     #[error("the enrolment token was used by another key")]
     Used,
-    /// Its agent was revoked after the token was made.
+    /// Its agent was revoked.
     #[error("the enrolment token's agent is revoked")]
     Revoked,
 }
@@ -72,7 +72,7 @@ impl Store {
     /// Takes a token and enrols its agent with the key, in one commit.
     ///
     /// 1. A token that is unknown or too old is refused, whoever comes.
-    /// 2. So is one whose agent was revoked after the token was made.
+    /// 2. So is one whose agent was revoked, before the token was made or after.
     /// 3. The first key to come has it; the same key gets the same answer again, any other is refused.
     pub async fn redeem_token(
         &self,
@@ -88,23 +88,21 @@ impl Store {
 
 struct Kept {
     agent: AgentId,
-    created_at: UnixMicros,
     expires_at: UnixMicros,
     redeemed: Option<(UnixMicros, [u8; 32])>,
-    revoked_at: Option<UnixMicros>,
+    revoked: bool,
 }
 
 fn find(connection: &Connection, hash: [u8; 32]) -> rusqlite::Result<Option<Kept>> {
-    let sql = "SELECT t.agent, t.created_at, t.expires_at, t.redeemed_at, t.redeemed_by, a.revoked_at
+    let sql = "SELECT t.agent, t.expires_at, t.redeemed_at, t.redeemed_by, a.revoked_at IS NOT NULL
         FROM tokens t LEFT JOIN agents a ON a.agent = t.agent WHERE t.hash = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let kept = statement.query_row([hash], |row| {
         Ok(Kept {
             agent: rows::text(row, 0)?,
-            created_at: rows::time(row, 1)?,
-            expires_at: rows::time(row, 2)?,
-            redeemed: rows::optional_time(row, 3)?.zip(row.get(4)?),
-            revoked_at: rows::optional_time(row, 5)?,
+            expires_at: rows::time(row, 1)?,
+            redeemed: rows::optional_time(row, 2)?.zip(row.get(3)?),
+            revoked: row.get(4)?,
         })
     });
     kept.optional()
@@ -120,7 +118,7 @@ fn redeem(
     if now >= token.expires_at {
         return Ok(Err(TokenRefusal::Expired));
     }
-    if token.revoked_at.is_some_and(|at| at >= token.created_at) {
+    if token.revoked {
         return Ok(Err(TokenRefusal::Revoked));
     }
     let agent = token.agent;

@@ -1,7 +1,7 @@
 //! Whether a row is what was written. SQLite has no checksums of its own: a flipped bit in a number would be read as another number.
 //!
 //! 1. Every table has a column `checksum`: the CRC of all other columns, their types included. Only raw results keep their own, in
-//!    `journal`, because theirs is made before they reach SQLite.
+//!    `journal` and `blocks`, because theirs is made before they reach SQLite.
 //! 2. The writer's connection keeps it with temporary triggers, so that no statement has to think of it and no file holds a trigger; but
 //!    for rollups.
 //! 3. Pages read through temporary views that are named as the tables and leave out what is not whole. A row that is left out is
@@ -14,8 +14,10 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result};
 
+use crate::journal::RAW;
+
 /// Tables whose rows keep a checksum of their own: raw results. Pages may not read them.
-pub(crate) const RAW_TABLES: &[&str] = &["journal"];
+pub(crate) const RAW_TABLES: &[&str] = &RAW;
 
 /// Tables that are written many rows at a time, whose statements make the checksum themselves: a trigger makes SQLite keep, for each
 /// row of a transaction, what it would need to undo it, in a list that it walks for the next.
@@ -130,13 +132,12 @@ pub(crate) fn define(connection: &Connection, damaged: &Damaged) -> Result<()> {
     })
 }
 
-/// Gives every table its column, and every row its checksum as it is now. A part of a migration.
+/// Gives every table that has none its column, and every row of it its checksum as it is now. A part of a migration. Where there are
+/// checksums already they stay: made anew, they would call a damaged row whole. A migration that adds a column to such a table makes
+/// them anew itself.
 pub(crate) fn seal(connection: &Connection) -> Result<()> {
-    for table in tables(connection)? {
-        if !table.has_checksum {
-            connection
-                .execute_batch(&format!("ALTER TABLE \"{}\" ADD COLUMN checksum INTEGER", table.name))?;
-        }
+    for table in tables(connection)?.into_iter().filter(|table| !table.has_checksum) {
+        connection.execute_batch(&format!("ALTER TABLE \"{}\" ADD COLUMN checksum INTEGER", table.name))?;
         let sql = format!("UPDATE \"{}\" SET checksum = row_checksum({})", table.name, table.values(""));
         connection.execute(&sql, [])?;
     }

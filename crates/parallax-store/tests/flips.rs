@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -16,14 +17,21 @@ use parallax_model::{
     UnixMicros,
 };
 use parallax_store::{
-    CheckRecord, Depth, JournalBatch, MinuteRow, RESERVE_BYTES, ReportRow, SiteState, Store, StoreError,
-    TargetRecord, TokenRecord,
+    CheckRecord, Depth, JOINED_SPAN_S, Join, JournalBatch, MinuteRow, RESERVE_BYTES, ReportRow, SiteState,
+    Store, StoreError, TargetRecord, TokenRecord,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const NOW: UnixMicros = UnixMicros(1_767_225_600_000_000);
 const SITES: [&str; 2] = ["a.example", "b.example"];
+/// Minutes of each site: more than one page of them.
+const MINUTES: u32 = 70;
+/// A store's page has 4,096 bytes. With the smallest pages there are, a small store has as many of them as a large one of the others,
+/// and few bytes: all can be flipped.
+const PAGE_BYTES: u32 = 512;
+/// How a store's file is known as one, so that one with such pages can be made before it is opened.
+const APPLICATION_ID: i64 = 0x504c_5831;
 /// Bytes of the database between two that are flipped, unless all are.
 const STRIDE: usize = 97;
 /// Bytes of the log.
@@ -58,6 +66,22 @@ async fn fill(store: &Store, known: &mut Picture) -> Result<(), StoreError> {
     fill_sites(store, known).await?;
     store.roll_hours(NOW.plus_secs(2 * 3_600)).await?;
     note(store, known).await;
+    join(store, known).await
+}
+
+/// Makes blocks of all batches but one agent's, which came too late for it.
+async fn join(store: &Store, known: &mut Picture) -> Result<(), StoreError> {
+    let late = NOW.plus_secs(2 * JOINED_SPAN_S);
+    let columns = vec![9; 700].into();
+    let agent = "agent-0".parse().expect("an id");
+    let batch =
+        JournalBatch { agent, epoch: Epoch(7), first_seq: Seq(41), count: 10, received_at: late, columns };
+    store.append(batch).await?;
+    let concatenate: Join =
+        Arc::new(|all| Some(all.iter().flat_map(|e| e.batch.columns.to_vec()).collect::<Vec<u8>>().into()));
+    let joined = store.join_batches(late, &concatenate).await?;
+    assert_eq!((joined.batches, joined.blocks), (12, 3));
+    note(store, known).await;
     Ok(())
 }
 
@@ -79,7 +103,7 @@ async fn fill_sites(store: &Store, known: &mut Picture) -> Result<(), StoreError
             failures: m,
             first_byte: Some(Micros(20_000 + m)),
         };
-        store.add_minutes((0..70).map(minute).collect()).await?;
+        store.add_counted((0..MINUTES).map(minute).collect(), NOW.plus_secs(60 * i64::from(MINUTES))).await?;
         let diagnosis = Diagnosis::unknown("Nobody can tell.", vec!["agents".to_owned()]);
         let steps = vec![IncidentStep { at: NOW, diagnosis }];
         let incident = Incident {
@@ -157,6 +181,7 @@ async fn picture(store: &Store) -> Picture {
         put(format!("reports {site}"), words(reporters));
     }
     put("journal".into(), words(journal(store).await));
+    put("counted".into(), words(store.counted_until().await.map(|until| until.into_iter().collect())));
     picture
 }
 
@@ -237,7 +262,8 @@ struct Kept {
 
 /// A store on disk; with `open` as a process leaves it that was killed, its log not folded in.
 async fn kept(open: bool) -> Kept {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = scratch();
+    small_pages(&dir.path().join("parallax.db")).expect("an empty database");
     let store = Store::open(dir.path()).expect("a new store");
     let mut known = Picture::new();
     fill(&store, &mut known).await.expect("a store that can be written");
@@ -252,6 +278,12 @@ async fn kept(open: bool) -> Kept {
         }
     }
     Kept { files, picture, known }
+}
+
+fn small_pages(path: &Path) -> rusqlite::Result<()> {
+    let database = rusqlite::Connection::open(path)?;
+    database.pragma_update(None, "page_size", PAGE_BYTES)?;
+    database.pragma_update(None, "application_id", APPLICATION_ID)
 }
 
 /// Memory where there is some: a flip needs no disk.
@@ -285,18 +317,23 @@ fn flip_all(kept: &Kept, file: &str, stride: usize) -> BTreeMap<String, usize> {
                 fs::write(dir.path().join(name), bytes).expect("room");
             }
             let outcome = runtime.block_on(judge(dir.path(), kept));
-            outcomes.push(outcome.unwrap_or_else(|why| panic!("byte {place} of {file}: {why}")));
+            outcomes.push(outcome.map_err(|why| format!("byte {place} of {file}: {why}")));
         }
         outcomes
     };
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+    let outcomes: Vec<Result<Outcome, String>> = std::thread::scope(|scope| {
         let threads = [scope.spawn(work), scope.spawn(work)];
-        threads.into_iter().flat_map(|t| t.join().expect("no flip is wrong")).collect()
+        threads.into_iter().flat_map(|t| t.join().expect("no flip panics")).collect()
     });
     let mut counts = BTreeMap::new();
+    let mut wrong = Vec::new();
     for outcome in outcomes {
-        *counts.entry(format!("{outcome:?}")).or_insert(0) += 1;
+        match outcome {
+            Ok(outcome) => *counts.entry(format!("{outcome:?}")).or_insert(0) += 1,
+            Err(why) => wrong.push(why),
+        }
     }
+    assert!(wrong.is_empty(), "{} flips are wrong, {counts:?} are not:\n{}", wrong.len(), wrong.join("\n"));
     counts
 }
 
@@ -309,7 +346,7 @@ fn a_flipped_byte_of_the_database_loses_little_and_is_said() {
     let kept = Runtime::new().expect("a runtime").block_on(kept(false));
     let counts = flip_all(&kept, "parallax.db", stride(STRIDE));
     let all: usize = counts.values().sum();
-    println!("{all} bytes of {} flipped, one at a time: {counts:?}", kept.files[0].1.len());
+    println!("{all} bytes of the database's {} flipped, one at a time: {counts:?}", kept.files[0].1.len());
     assert!(counts.get("Refused").copied().unwrap_or(0) * 100 <= all, "{counts:?}");
     assert!(counts["LessAndSaid"] > 0 && counts["Salvaged"] > 0, "{counts:?}");
 }
@@ -326,5 +363,9 @@ fn a_flipped_byte_of_the_log_is_said() {
 fn a_flipped_byte_of_the_copy_of_the_schema_changes_nothing() {
     let kept = Runtime::new().expect("a runtime").block_on(kept(false));
     let counts = flip_all(&kept, "parallax.schema", stride(STRIDE));
+    println!(
+        "{} bytes of the copy of the schema flipped, one at a time: {counts:?}",
+        counts.values().sum::<usize>()
+    );
     assert_eq!(counts.keys().collect::<Vec<_>>(), ["Same"]);
 }

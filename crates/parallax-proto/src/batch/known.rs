@@ -2,7 +2,7 @@
 //! rows.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::{fmt, io};
 
 use bytes::Bytes;
@@ -14,9 +14,10 @@ use super::MAX_BATCH_BYTES;
 use crate::WireError;
 use crate::v1::types;
 
-/// Values of one kind that are remembered; when there are more, all are forgotten and met anew. With [`MAX_BYTES`] this bounds each
-/// kind to 16 MiB of encoded values.
+/// Values of one kind that are remembered; when there are more, all are forgotten and met anew.
 const MAX_VALUES: usize = 16_384;
+/// Bytes of encoded values of one kind that are remembered, likewise; read, they take about three times as much.
+const MAX_SHELF_BYTES: usize = 4 * 1024 * 1024;
 /// Longer encoded values are read every time.
 const MAX_BYTES: usize = 1_024;
 
@@ -28,9 +29,9 @@ const MAX_DECOMPRESSORS: usize = 16;
 pub struct Known {
     decompressors: Mutex<Vec<Decompressor<'static>>>,
     pub(super) targets: Shelf<types::Target, Target>,
-    pub(super) emitters: Shelf<types::Emitter, Emitter>,
-    pub(super) dns: Shelf<types::DnsFacts, DnsFacts>,
-    pub(super) tls: Shelf<types::TlsFacts, TlsFacts>,
+    pub(super) emitters: Shelf<types::Emitter, Arc<Emitter>>,
+    pub(super) dns: Shelf<types::DnsFacts, Arc<DnsFacts>>,
+    pub(super) tls: Shelf<types::TlsFacts, Arc<TlsFacts>>,
 }
 
 impl fmt::Debug for Known {
@@ -63,8 +64,22 @@ impl Known {
 #[derive(Debug)]
 pub(super) struct Shelf<Wire, Value> {
     // Held for map operations only, once or twice a batch.
-    values: RwLock<HashMap<Box<[u8]>, Value>>,
+    values: RwLock<Remembered<Value>>,
     wire: std::marker::PhantomData<fn() -> Wire>,
+}
+
+/// Values by the bytes they came as.
+#[derive(Debug)]
+struct Remembered<Value> {
+    values: HashMap<Box<[u8]>, Value>,
+    /// Of the encoded values.
+    bytes: usize,
+}
+
+impl<Value> Default for Remembered<Value> {
+    fn default() -> Self {
+        Self { values: HashMap::new(), bytes: 0 }
+    }
 }
 
 impl<Wire, Value> Default for Shelf<Wire, Value> {
@@ -83,7 +98,7 @@ impl<Wire: Message + Default, Value: Clone> Shelf<Wire, Value> {
         let mut fresh = Vec::new();
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         let value = |entry: &Bytes| {
-            if let Some(value) = values.get(entry.as_ref()) {
+            if let Some(value) = values.values.get(entry.as_ref()) {
                 return Ok(value.clone());
             }
             let wire = Wire::decode(entry.clone()).map_err(|e| WireError::invalid("dictionary", e))?;
@@ -102,11 +117,14 @@ impl<Wire: Message + Default, Value: Clone> Shelf<Wire, Value> {
     }
 
     fn remember(&self, fresh: Vec<(Box<[u8]>, Value)>) {
-        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        if values.len() + fresh.len() > MAX_VALUES {
-            values.clear();
+        let mut kept = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let bytes: usize = fresh.iter().map(|(encoded, _)| encoded.len()).sum();
+        if kept.values.len() + fresh.len() > MAX_VALUES || kept.bytes + bytes > MAX_SHELF_BYTES {
+            *kept = Remembered::default();
         }
-        values.extend(fresh);
+        // One that another batch brought meanwhile is counted twice: then a little less is remembered.
+        kept.bytes += bytes;
+        kept.values.extend(fresh);
     }
 }
 
@@ -145,6 +163,7 @@ mod tests {
         for n in 0..5 {
             shelf.read(&entries(n * 10_000, 10_000), |t| target_from_wire(Some(t))).expect("good targets");
         }
-        assert!(shelf.values.read().expect("not poisoned").len() <= MAX_VALUES);
+        let kept = shelf.values.read().expect("not poisoned");
+        assert!(kept.values.len() <= MAX_VALUES && kept.bytes <= MAX_SHELF_BYTES);
     }
 }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parallax_model::{
-    BeaconState, BodyFacts, CheckId, DnsFacts, Emitter, Micros, Outcome, Phases, ProbeResult, Redirect,
-    StatusCode, Target, TieBreakers, TlsFacts, UnixMicros,
+    BeaconState, BodyFacts, CheckId, DnsFacts, Emitter, Family, H3Advert, Micros, Outcome, PageKind, Phases,
+    ProbeResult, Protocol, Redirect, RetryOutcome, StatusCode, Target, TieBreakers, TlsFacts, UnixMicros,
 };
 
 use super::rows::{Mark, Number, Rows, TIMES};
@@ -20,6 +20,10 @@ use crate::convert::{
 };
 use crate::v1::agent::{ResultColumns, ResultExtra};
 
+/// A result is never taken for older than this, whatever its agent says: so long the journal is kept.
+const MAX_AGE_US: u64 = 7 * 24 * 3_600 * 1_000_000;
+/// A batch spans at most so long, or as long as it waited: its agent's wall clock may have been set meanwhile.
+const MAX_SPAN_US: u64 = 15 * 60 * 1_000_000;
 /// A result is late when it lay in the agent's spool for longer than this.
 const LATE_US: u64 = 60_000_000;
 
@@ -34,9 +38,9 @@ pub struct Results {
     targets: Vec<Target>,
     addresses: Vec<Option<IpAddr>>,
     checks: Vec<CheckId>,
-    emitters: Vec<Emitter>,
-    dns: Vec<DnsFacts>,
-    tls: Vec<TlsFacts>,
+    emitters: Vec<Arc<Emitter>>,
+    dns: Vec<Arc<DnsFacts>>,
+    tls: Vec<Arc<TlsFacts>>,
     redirects: Vec<Vec<Redirect>>,
     digests: Vec<[u8; 32]>,
     /// In the order of their rows.
@@ -85,6 +89,7 @@ impl Results {
         if columns.count > MAX_BATCH_RESULTS {
             return Err(WireError::TooMany { got: columns.count, limit: MAX_BATCH_RESULTS });
         }
+        dictionaries_fit(&columns)?;
         let c = &mut columns;
         let results = Self {
             rows: Rows::read(c, c.targets.len())?,
@@ -99,9 +104,9 @@ impl Results {
                 .map(|a| address_from_wire("addresses", a))
                 .collect::<Result<_, _>>()?,
             checks: c.checks.iter().map(|b| check_id_from_wire(b)).collect::<Result<_, _>>()?,
-            emitters: known.emitters.read(&c.emitters, emitter_from_wire)?,
-            dns: known.dns.read(&c.dns, |d| dns_from_wire(d, None))?,
-            tls: known.tls.read(&c.tls, tls_from_wire)?,
+            emitters: known.emitters.read(&c.emitters, |e| emitter_from_wire(e).map(Arc::new))?,
+            dns: known.dns.read(&c.dns, |d| dns_from_wire(d, None).map(Arc::new))?,
+            tls: known.tls.read(&c.tls, |t| tls_from_wire(t).map(Arc::new))?,
             redirects: c
                 .redirects
                 .iter()
@@ -209,50 +214,126 @@ impl Results {
     pub fn seen_at(&self, row: usize, received_at: UnixMicros) -> UnixMicros {
         let last = self.rows.target.len().saturating_sub(1);
         let before_last = self.started_at(last).since(self.started_at(row));
-        let age = self.waited_us.saturating_add(before_last);
+        let age = self.waited_us.saturating_add(before_last.min(self.waited_us.max(MAX_SPAN_US)));
         if age <= LATE_US || self.waited_us == 0 {
             return received_at;
         }
-        received_at.plus_micros(i64::try_from(age).unwrap_or(i64::MAX).saturating_neg())
+        received_at.plus_micros(-age.min(MAX_AGE_US).cast_signed())
     }
 
     /// The result in this row.
     pub fn row(&self, row: usize) -> ProbeResult {
-        let extra = self.extras.binary_search_by_key(&row, |e| e.row as usize);
-        let extra = extra.ok().and_then(|place| self.extras.get(place));
-        let dns = entry(&self.dns, self.rows.mark(Mark::Dns, row)).cloned().unwrap_or_default();
-        let ttl_left_s = self.rows.number(Number::TtlLeftS, row).checked_sub(1);
+        let dns = self.dns(row).map(|dns| dns.as_ref().clone()).unwrap_or_default();
         ProbeResult {
             target: self.targets[self.rows.target[row] as usize].clone(),
-            check: entry(&self.checks, self.rows.mark(Mark::Check, row)).copied(),
+            check: self.check_of(row),
             started_at: self.started_at(row),
             outcome: self.outcome(row),
             status: self.status(row),
             phases: self.phases(row),
-            address: entry(&self.addresses, self.rows.mark(Mark::Address, row)).copied().flatten(),
-            family: ip_family_from_wire(self.word(Mark::Family, row)),
-            protocol: http_version_from_wire(self.word(Mark::Protocol, row)),
-            emitter: entry(&self.emitters, self.rows.mark(Mark::Emitter, row)).cloned(),
-            dns: DnsFacts { ttl_left_s, ..dns },
-            tls: entry(&self.tls, self.rows.mark(Mark::Tls, row)).cloned(),
+            address: self.address(row),
+            family: self.family(row),
+            protocol: self.protocol(row),
+            emitter: self.emitter(row).map(|emitter| emitter.as_ref().clone()),
+            dns: DnsFacts { ttl_left_s: self.ttl_left_s(row), ..dns },
+            tls: self.tls(row).map(|tls| tls.as_ref().clone()),
             body: self.body(row),
-            redirects: entry(&self.redirects, self.rows.mark(Mark::Redirects, row))
-                .cloned()
-                .unwrap_or_default(),
-            retry_after_s: self.rows.number(Number::RetryAfterS, row).checked_sub(1),
-            retry: retry_from_wire(self.word(Mark::Retry, row)),
+            redirects: self.redirects(row).to_vec(),
+            retry_after_s: self.retry_after_s(row),
+            retry: self.retry(row),
             beacon: self.beacon(row),
-            h3_advert: h3_advert_from_wire(self.word(Mark::H3Advert, row)),
-            tie_breakers: extra.map_or_else(TieBreakers::default, |e| e.tie_breakers),
-            detail: extra.and_then(|e| e.detail.clone()),
+            h3_advert: self.h3_advert(row),
+            tie_breakers: self.tie_breakers(row),
+            detail: self.detail(row).cloned(),
         }
+    }
+
+    fn extra(&self, row: usize) -> Option<&Extra> {
+        let place = self.extras.binary_search_by_key(&row, |extra| extra.row as usize).ok()?;
+        self.extras.get(place)
+    }
+
+    /// The check that asked for the result in this row.
+    pub fn check_of(&self, row: usize) -> Option<CheckId> {
+        entry(&self.checks, self.rows.mark(Mark::Check, row)).copied()
+    }
+
+    /// The address in this row.
+    pub fn address(&self, row: usize) -> Option<IpAddr> {
+        entry(&self.addresses, self.rows.mark(Mark::Address, row)).copied().flatten()
+    }
+
+    /// The IP family in this row.
+    pub fn family(&self, row: usize) -> Option<Family> {
+        ip_family_from_wire(self.word(Mark::Family, row))
+    }
+
+    /// The HTTP version in this row.
+    pub fn protocol(&self, row: usize) -> Option<Protocol> {
+        http_version_from_wire(self.word(Mark::Protocol, row))
+    }
+
+    /// Who wrote the answer in this row; shared by all rows that name it.
+    pub fn emitter(&self, row: usize) -> Option<&Arc<Emitter>> {
+        entry(&self.emitters, self.rows.mark(Mark::Emitter, row))
+    }
+
+    /// What the name lookup said in this row, but for [`Results::ttl_left_s`]; shared by all rows that say so.
+    pub fn dns(&self, row: usize) -> Option<&Arc<DnsFacts>> {
+        entry(&self.dns, self.rows.mark(Mark::Dns, row))
+    }
+
+    /// Seconds that the name lookup in this row stays good.
+    pub fn ttl_left_s(&self, row: usize) -> Option<u32> {
+        self.rows.number(Number::TtlLeftS, row).checked_sub(1)
+    }
+
+    /// What the handshake showed in this row; shared by all rows that show it.
+    pub fn tls(&self, row: usize) -> Option<&Arc<TlsFacts>> {
+        entry(&self.tls, self.rows.mark(Mark::Tls, row))
+    }
+
+    /// The redirects in this row.
+    pub fn redirects(&self, row: usize) -> &[Redirect] {
+        entry(&self.redirects, self.rows.mark(Mark::Redirects, row)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Seconds of a Retry-After header in this row.
+    pub fn retry_after_s(&self, row: usize) -> Option<u32> {
+        self.rows.number(Number::RetryAfterS, row).checked_sub(1)
+    }
+
+    /// How the retry in this row ended.
+    pub fn retry(&self, row: usize) -> Option<RetryOutcome> {
+        retry_from_wire(self.word(Mark::Retry, row))
+    }
+
+    /// How the site in this row said that it speaks HTTP/3.
+    pub fn h3_advert(&self, row: usize) -> Option<H3Advert> {
+        h3_advert_from_wire(self.word(Mark::H3Advert, row))
+    }
+
+    /// What the page in this row says, when it is not the site's own.
+    pub fn page(&self, row: usize) -> Option<PageKind> {
+        self.body(row)?.page
+    }
+
+    /// What the extra probes in this row said.
+    pub fn tie_breakers(&self, row: usize) -> TieBreakers {
+        self.extra(row).map(|extra| extra.tie_breakers).unwrap_or_default()
+    }
+
+    /// What else there is to say in this row.
+    pub fn detail(&self, row: usize) -> Option<&Arc<str>> {
+        self.extra(row)?.detail.as_ref()
     }
 
     fn word(&self, mark: Mark, row: usize) -> i32 {
         number(self.rows.mark(mark, row))
     }
 
-    fn status(&self, row: usize) -> Option<StatusCode> {
+    /// The last status in this row.
+    pub fn status(&self, row: usize) -> Option<StatusCode> {
         status_from_wire(self.rows.mark(Mark::Status, row)).ok().flatten()
     }
 
@@ -261,7 +342,8 @@ impl Results {
         Some(Micros(self.scale.number(place)))
     }
 
-    fn phases(&self, row: usize) -> Phases {
+    /// The times in this row.
+    pub fn phases(&self, row: usize) -> Phases {
         let [dns, connect, tls, first_byte, body] = TIMES.map(|time| self.time(time, row));
         let times = [dns, connect, tls, first_byte, body];
         let sum = times.iter().flatten().fold(0_u32, |sum, time| sum.saturating_add(time.0));
@@ -269,7 +351,8 @@ impl Results {
         Phases { dns, connect, tls, first_byte, body, total: Micros(self.scale.number(total)) }
     }
 
-    fn body(&self, row: usize) -> Option<BodyFacts> {
+    /// What was read, in this row.
+    pub fn body(&self, row: usize) -> Option<BodyFacts> {
         let length = self.rows.number(Number::BodyLength, row).checked_sub(1)?;
         Some(BodyFacts {
             length,
@@ -309,6 +392,25 @@ impl Results {
             }
         }
         Ok(())
+    }
+}
+
+/// Each entry of a dictionary is there for a row: more of them than rows are only there to be read.
+fn dictionaries_fit(c: &ResultColumns) -> Result<(), WireError> {
+    let sizes = [
+        ("targets", c.targets.len()),
+        ("addresses", c.addresses.len()),
+        ("checks", c.checks.len()),
+        ("emitters", c.emitters.len()),
+        ("dns", c.dns.len()),
+        ("tls", c.tls.len()),
+        ("redirects", c.redirects.len()),
+        ("digests", c.digests.len()),
+        ("extras", c.extras.len()),
+    ];
+    match sizes.into_iter().find(|(_, size)| *size > c.count as usize) {
+        Some((field, got)) => Err(WireError::Column { field, got, want: c.count as usize }),
+        None => Ok(()),
     }
 }
 

@@ -18,7 +18,7 @@ fn status(code: u16) -> StatusCode {
 }
 
 prop_compose! {
-    fn result()(
+    pub(super) fn result()(
         n in 0..4_u8, started in any::<i32>(), failed in any::<bool>(), code in 500..600_u16, dns in any::<Option<u32>>(),
         total in any::<u32>(), check in any::<Option<u128>>(), ttl in any::<Option<u16>>(), rich in any::<bool>(),
     ) -> ProbeResult {

@@ -30,7 +30,7 @@ pub struct RenewResponse {
 /// What an agent sends.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionRequest {
-    #[prost(oneof = "session_request::Message", tags = "1, 2, 3")]
+    #[prost(oneof = "session_request::Message", tags = "1, 2, 3, 4")]
     pub message: ::core::option::Option<session_request::Message>,
 }
 /// Nested message and enum types in `SessionRequest`.
@@ -43,7 +43,20 @@ pub mod session_request {
         Results(super::ResultBatch),
         #[prost(message, tag = "3")]
         Heartbeat(super::Heartbeat),
+        #[prost(message, tag = "4")]
+        SoFar(super::SoFar),
     }
+}
+/// What a probe for a check has seen while it goes on: its first attempt failed, or it has waited for seconds. Said only while the
+/// agent's own line works. It is of use to the running check alone: never kept, never acked, never sent again, and replaced by the
+/// result.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SoFar {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub check_id: ::prost::bytes::Bytes,
+    /// A failure as it would stand if nothing more came.
+    #[prost(message, optional, tag = "2")]
+    pub result: ::core::option::Option<super::super::types::v1::ProbeResult>,
 }
 /// What the aggregator sends.
 #[derive(Clone, PartialEq, ::prost::Message)]

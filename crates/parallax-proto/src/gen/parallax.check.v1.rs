@@ -8,7 +8,7 @@ pub struct CheckRequest {
 /// One event of a running check.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CheckResponse {
-    #[prost(oneof = "check_response::Event", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "check_response::Event", tags = "1, 2, 3, 4, 5")]
     pub event: ::core::option::Option<check_response::Event>,
 }
 /// Nested message and enum types in `CheckResponse`.
@@ -23,6 +23,8 @@ pub mod check_response {
         Verdict(super::super::super::types::v1::Diagnosis),
         #[prost(message, tag = "4")]
         Done(super::CheckDone),
+        #[prost(message, tag = "5")]
+        SoFar(super::CheckRow),
     }
 }
 /// The check runs.
@@ -177,7 +179,8 @@ pub mod check_service_client {
             self
         }
         /// Runs a check, or joins the one that runs for the same target. The stream begins with `started`, goes on with one `row` for
-        /// each agent that answers and one `verdict` whenever the verdict changes, and ends with `done`.
+        /// each agent that answers and one `verdict` whenever the verdict changes, and ends with `done`. `so_far` says what an agent
+        /// that has not answered has seen until now; its `row` replaces that.
         ///
         /// INVALID_ARGUMENT: the text is not a public site; the message says why and what to type instead.
         /// RESOURCE_EXHAUSTED: the site was asked for too often; `retry-after` metadata has the seconds.
@@ -252,7 +255,8 @@ pub mod check_service_server {
             + std::marker::Send
             + 'static;
         /// Runs a check, or joins the one that runs for the same target. The stream begins with `started`, goes on with one `row` for
-        /// each agent that answers and one `verdict` whenever the verdict changes, and ends with `done`.
+        /// each agent that answers and one `verdict` whenever the verdict changes, and ends with `done`. `so_far` says what an agent
+        /// that has not answered has seen until now; its `row` replaces that.
         ///
         /// INVALID_ARGUMENT: the text is not a public site; the message says why and what to type instead.
         /// RESOURCE_EXHAUSTED: the site was asked for too often; `retry-after` metadata has the seconds.

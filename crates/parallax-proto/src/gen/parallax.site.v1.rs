@@ -12,13 +12,23 @@ pub struct GetSiteResponse {
     pub site: ::core::option::Option<Site>,
 }
 /// All sites; nothing to choose yet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListSitesRequest {}
-/// The sites.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSitesRequest {
+    /// At most so many; 0 for 100, and never more than 1000.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    /// The `next_page_token` of the page before; empty for the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// The sites, by name.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListSitesResponse {
     #[prost(message, repeated, tag = "1")]
     pub sites: ::prost::alloc::vec::Vec<Site>,
+    /// Where the next page begins; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// Which site, as a person types it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -36,14 +36,14 @@ async fn what_was_heard_of_an_agent_is_kept() {
 }
 
 #[tokio::test]
-async fn revoking_is_said_once_and_enrolling_lifts_it() {
+async fn a_revocation_is_for_good() {
     let (_dir, store) = store();
     assert!(!store.revoke(&agent("a"), NOW).await.unwrap());
     store.enroll(&agent("a"), [1; 32], NOW).await.unwrap();
     assert!(store.revoke(&agent("a"), NOW.plus_secs(1)).await.unwrap());
-    assert!(!store.revoke(&agent("a"), NOW.plus_secs(2)).await.unwrap());
+    assert!(store.revoke(&agent("a"), NOW.plus_secs(2)).await.unwrap());
     assert_eq!(store.agent(&agent("a")).await.unwrap().unwrap().revoked_at, Some(NOW.plus_secs(1)));
     store.enroll(&agent("a"), [3; 32], NOW.plus_secs(3)).await.unwrap();
     let record = store.agent(&agent("a")).await.unwrap().unwrap();
-    assert_eq!((record.revoked_at, record.key_fingerprint), (None, [3; 32]));
+    assert_eq!((record.revoked_at, record.key_fingerprint), (Some(NOW.plus_secs(1)), [3; 32]));
 }

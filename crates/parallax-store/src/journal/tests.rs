@@ -225,7 +225,8 @@ async fn a_damaged_page_is_read_around() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("damaged.db");
     fs::write(&path, file).unwrap();
-    let (page, next) = page(&schema::open_reader(&path, &crate::readers::Kind::Raw).unwrap(), 1, 40).unwrap();
+    let (page, next) =
+        page(&schema::open_reader(&path, &crate::readers::Kind::Raw).unwrap(), JOURNAL, 1, 40).unwrap();
     assert!((1..=5).contains(&page.damaged), "{}", page.damaged);
     assert_eq!((page.entries.len(), next), (40 - page.damaged as usize, 41));
     assert!(page.entries.iter().all(|e| kept.contains(e) && e.batch.first_seq != Seq(20)));
@@ -242,7 +243,8 @@ async fn a_flipped_byte_anywhere_never_changes_a_result() {
         let mut flipped = whole.clone();
         flipped[place] ^= 0x55;
         fs::write(&path, &flipped).unwrap();
-        let found = schema::open_reader(&path, &crate::readers::Kind::Raw).and_then(|c| page(&c, 1, 40));
+        let found =
+            schema::open_reader(&path, &crate::readers::Kind::Raw).and_then(|c| page(&c, JOURNAL, 1, 40));
         match found {
             Ok((page, _)) => {
                 assert!(page.entries.iter().all(|e| kept.contains(e)), "byte {place}");

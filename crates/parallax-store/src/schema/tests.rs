@@ -74,3 +74,22 @@ fn a_migration_that_fails_leaves_the_store_as_it_was() {
     assert_eq!((tables, version), (0, 0));
     migrate(&mut connection, 1, MIGRATIONS[0]).unwrap();
 }
+
+/// A store whose rows have checksums keeps them: made anew they would call a damaged row whole.
+#[test]
+fn a_migration_calls_no_damaged_row_whole() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    whole::define(&connection, &Damaged::default()).unwrap();
+    let (older, newer) = MIGRATIONS.split_at(4);
+    for migration in older {
+        connection.execute_batch(migration).unwrap();
+    }
+    whole::seal(&connection).unwrap();
+    connection.execute("INSERT INTO targets VALUES ('https://a.example/', 1, 2, 3)", []).unwrap();
+    for (at, migration) in newer.iter().enumerate() {
+        migrate(&mut connection, older.len() + at + 1, migration).unwrap();
+    }
+    let checksum: i64 = connection.query_row("SELECT checksum FROM targets", [], |row| row.get(0)).unwrap();
+    assert_eq!(checksum, 3);
+    connection.prepare("SELECT checksum FROM counted").unwrap();
+}

@@ -43,7 +43,7 @@ async fn tokens_that_are_no_good() {
 }
 
 #[tokio::test]
-async fn a_revoked_agent_needs_a_token_made_after_that() {
+async fn no_token_brings_a_revoked_agent_back() {
     let (_dir, store) = store();
     store.create_token(token(1, "a", NOW)).await.unwrap();
     store.redeem_token([1; 32], [7; 32], NOW).await.unwrap();
@@ -54,9 +54,10 @@ async fn a_revoked_agent_needs_a_token_made_after_that() {
     assert_eq!(store.agent(&agent("a")).await.unwrap().unwrap().revoked_at, Some(revoked_at));
 
     store.create_token(token(2, "a", NOW.plus_secs(3))).await.unwrap();
-    store.redeem_token([2; 32], [8; 32], NOW.plus_secs(4)).await.unwrap();
+    let anew = store.redeem_token([2; 32], [8; 32], NOW.plus_secs(4)).await;
+    assert_eq!(refusal(&anew), Some(TokenRefusal::Revoked));
     let record = store.agent(&agent("a")).await.unwrap().unwrap();
-    assert_eq!((record.revoked_at, record.key_fingerprint), (None, [8; 32]));
+    assert_eq!((record.revoked_at, record.key_fingerprint), (Some(revoked_at), [7; 32]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
