@@ -9,13 +9,13 @@ use parallax_runtime::config::{ConfigErrors, Section as _};
 use parallax_runtime::{Clock, Rng, Tasks};
 use rand::SeedableRng as _;
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::config::{AgentConfig, LimitsSection};
 use crate::identity::{DataDir, IdentityError};
 use crate::link::{History, Link, Place};
-use crate::own_network::OwnNetwork;
-use crate::runner::{Bench, ORDERS, OwnPlaces, Runner, watchdog};
+use crate::own_network::{OwnNetwork, OwnNetworkError};
+use crate::runner::{Bench, ORDERS, OwnPlaces, Runner, SO_FAR, watchdog};
 use crate::schedule::{Manners, Schedule};
 use crate::spool::{Bounds, Spool, SpoolSettings};
 
@@ -45,6 +45,9 @@ pub enum AgentError {
     /// The identity cannot be used, or another process uses it.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// What the agent must keep away from cannot be known.
+    #[error(transparent)]
+    OwnNetwork(#[from] OwnNetworkError),
     /// The prober cannot be built.
     #[error(transparent)]
     Prober(#[from] ProberError),
@@ -79,7 +82,7 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
     config.validate("", &mut errors);
     errors.into_result(())?;
     let settings = config.prober_settings()?;
-    let network = OwnNetwork::read(settings.policy.clone());
+    let network = OwnNetwork::read(settings.policy.clone(), config.limits.level)?;
     let AgentParts { clock, mut rng, tasks } = parts;
     let dir = DataDir::new(&config.data_dir);
     if !dir.is_enrolled() {
@@ -97,7 +100,9 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
     let (seen, seen_from) = watch::channel(None);
     let following = network.follow(Arc::clone(&prober), seen_from, tasks.soft().clone());
     tasks.spawn_essential("agent-network", following);
-    let bench = Bench { watchdog, prober, spool: spool.clone(), clock: Arc::clone(&clock) };
+    let (so_far, _) = broadcast::channel(SO_FAR);
+    let bench =
+        Bench { watchdog, prober, spool: spool.clone(), clock: Arc::clone(&clock), so_far: so_far.clone() };
     let manners = Manners::of(config.limits.level);
     let schedule = Schedule::new(id.clone(), config.limits.max_in_flight as usize, manners);
     let runner = Runner::new(schedule, own, bench, child(&mut rng));
@@ -113,7 +118,7 @@ pub async fn start(config: AgentConfig, parts: AgentParts) -> Result<RunningAgen
         lines: None,
     };
     let history = History::default();
-    let link = Link { place, dir, identity, spool, orders, clock, rng, state, seen, history };
+    let link = Link { place, dir, identity, spool, orders, so_far, clock, rng, state, seen, history };
     let stop = tasks.soft().clone();
     tasks.spawn_essential("agent-link", async move {
         link.run(stop).await;

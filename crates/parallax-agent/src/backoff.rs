@@ -17,8 +17,9 @@ const SOON: Range<Duration> = Duration::from_millis(100)..Duration::from_millis(
 const SHORTEST: Duration = Duration::from_secs(1);
 /// Longest wait of the first one after them; doubled with each.
 const FIRST_CEILING: Duration = Duration::from_mins(1);
-/// No wait is longer, except after a revocation.
-pub(crate) const LONGEST: Duration = Duration::from_mins(5);
+/// No wait is longer, except after a revocation: two of them, and a try between them that nobody answers, are less than five minutes. So
+/// an agent is back by then although its first try failed when the aggregator had just returned.
+pub(crate) const LONGEST: Duration = Duration::from_mins(2);
 /// The wait of an agent that is not wanted.
 const REVOKED: Range<Duration> = Duration::from_hours(1)..Duration::from_hours(2);
 
@@ -50,15 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_to_five_minutes() {
+    fn waits_grow_to_two_minutes() {
         let cases = [
             (1, 100, 500),
             (3, 100, 500),
             (4, 1_000, 60_000),
             (5, 1_000, 120_000),
-            (6, 1_000, 240_000),
-            (7, 1_000, 300_000),
-            (u32::MAX, 1_000, 300_000),
+            (6, 1_000, 120_000),
+            (u32::MAX, 1_000, 120_000),
         ];
         for (failures, from, to) in cases {
             let expected = Duration::from_millis(from)..Duration::from_millis(to);

@@ -33,4 +33,5 @@ pub use config::AgentConfig;
 pub use dial::DialError;
 pub use enroll::{EnrollError, enroll, is_enrolled};
 pub use identity::IdentityError;
+pub use own_network::OwnNetworkError;
 pub use parallax_proto::AGGREGATOR_NAME;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_model::{Epoch, Seq, UnixMicros, Vantage};
+use parallax_model::{Epoch, ProbeResult, Seq, UnixMicros, Vantage};
 use parallax_proto::address_from_wire;
 use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
 use parallax_proto::v1::agent::{RenewRequest, Welcome};
@@ -12,7 +12,7 @@ use parallax_runtime::{Clock, Rng};
 use rand::Rng as _;
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -59,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) identity: Identity,
     pub(crate) spool: Spool,
     pub(crate) orders: mpsc::Sender<Order>,
+    /// What probes for checks have seen so far.
+    pub(crate) so_far: broadcast::Sender<Arc<ProbeResult>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Rng,
     pub(crate) state: watch::Sender<LinkState>,
@@ -138,6 +140,7 @@ impl Link {
         let session = Session {
             spool: &self.spool,
             orders: &self.orders,
+            so_far: &self.so_far,
             clock: &*self.clock,
             declared: &self.place.declared,
             // A renewal that just failed is tried again in a while, from within a session.

@@ -15,6 +15,7 @@
 mod told;
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+pub use told::OwnNetworkError;
 use told::{Told, site_of};
+
+use crate::config::Level;
 
 #[cfg(test)]
 mod tests;
@@ -56,8 +60,20 @@ pub(crate) struct OwnNetwork {
 }
 
 impl OwnNetwork {
-    /// Reads the network and tightens `live`, which holds what the operator allows.
-    pub(crate) fn read(live: LivePolicy) -> Self {
+    /// Reads the network and tightens `live`, which holds what the operator allows. At home an agent does not run where it cannot
+    /// know what to keep away from.
+    pub(crate) fn read(live: LivePolicy, level: Level) -> Result<Self, OwnNetworkError> {
+        let told = match (Told::read(), level) {
+            (Ok(told), _) => told,
+            (Err(error), Level::Home) => return Err(error),
+            (Err(error), Level::Operator) => {
+                tracing::warn!(
+                    error = &error as &dyn Error,
+                    "only public addresses are known not to be the agent's own"
+                );
+                Told::default()
+            }
+        };
         let base = Policy::clone(&live.current());
         let mut own = Self {
             base,
@@ -67,8 +83,8 @@ impl OwnNetwork {
             seen: VecDeque::new(),
             nat64: Vec::new(),
         };
-        own.told(Told::read());
-        own
+        own.told(told);
+        Ok(own)
     }
 
     /// Follows the network until it is told to stop. `seen` is where the aggregator sees us.
@@ -86,7 +102,8 @@ impl OwnNetwork {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = poll.tick() => {
-                    if self.told(Told::read()) {
+                    // What was known stays refused while the system does not tell.
+                    if Told::read().is_ok_and(|told| self.told(told)) {
                         follow_resolver(&prober);
                         asking = JoinSet::new();
                         ask_nat64_at = Instant::now();
@@ -164,7 +181,7 @@ fn keep(kept: &mut VecDeque<IpNet>, range: IpNet, most: usize) {
 /// Lets the prober ask whom the system asks for names now.
 fn follow_resolver(prober: &Prober) {
     if let Err(error) = prober.follow_system_resolver() {
-        let error: &dyn std::error::Error = &error;
+        let error: &dyn Error = &error;
         tracing::warn!(error, "the system's resolver cannot be read; the one before is asked as ever");
     }
 }

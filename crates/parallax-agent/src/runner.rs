@@ -13,7 +13,7 @@ use parallax_probe::{
 };
 use parallax_runtime::{Clock, Rng};
 use rand::Rng as _;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,8 @@ use crate::spool::{Spool, SpoolGone};
 
 /// Orders that may wait for the runner; a session that brings more waits.
 pub(crate) const ORDERS: usize = 64;
+/// What probes for checks have seen so far that may wait for the session; what is older is of no use any more.
+pub(crate) const SO_FAR: usize = 64;
 /// The wait before a failed probe is tried again: drawn from this many milliseconds.
 const RETRY_MS: std::ops::Range<u64> = 1_000..2_000;
 /// What a probe with care may take beside its two attempts: the wait, four rounds of beacons (the questions that break a tie are
@@ -76,6 +78,8 @@ pub(crate) struct Bench {
     pub(crate) prober: Arc<Prober>,
     pub(crate) spool: Spool,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where a probe for a check says what it has seen while it goes on; whoever is connected then hears it.
+    pub(crate) so_far: broadcast::Sender<Arc<ProbeResult>>,
     /// The time after which a probe is given up from outside, whatever it is doing.
     pub(crate) watchdog: Duration,
 }
@@ -204,7 +208,10 @@ struct Probed {
 /// Makes one probe; its result is in the spool's queue when this ends.
 async fn probe(bench: Bench, request: ProbeRequest, retry_after: Duration) -> Probed {
     let now = UnixMicros(bench.clock.now_micros());
-    let probing = AssertUnwindSafe(bench.prober.probe_with_care(&request, now, retry_after)).catch_unwind();
+    // Nobody hears it while there is no session: then it is of no use.
+    let tell = |so_far| drop(bench.so_far.send(Arc::new(so_far)));
+    let probing = bench.prober.probe_telling(&request, now, retry_after, &tell);
+    let probing = AssertUnwindSafe(probing).catch_unwind();
     let result = match timeout(bench.watchdog, probing).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => {

@@ -5,18 +5,22 @@
 //! longer than that one takes. Nothing here retries: whoever runs the session decides when to run another.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_model::{Epoch, Seq, UnixMicros, Vantage};
+use parallax_model::{Epoch, ProbeResult, Seq, UnixMicros, Vantage};
 use parallax_proto::batch::{self, MAX_BATCH_BYTES, MAX_BATCH_RESULTS};
 use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
 use parallax_proto::v1::agent::session_request::Message as Up;
 use parallax_proto::v1::agent::session_response::Message as Down;
-use parallax_proto::v1::agent::{Ack, Drain, Heartbeat, Hello, SessionRequest, SessionResponse, Welcome};
-use parallax_proto::vantage_to_wire;
+use parallax_proto::v1::agent::{
+    Ack, Drain, Heartbeat, Hello, SessionRequest, SessionResponse, SoFar, Welcome,
+};
+use parallax_proto::{result_to_wire, vantage_to_wire};
 use parallax_runtime::Clock;
 use prost::Message as _;
 use thiserror::Error;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -35,8 +39,10 @@ mod tests;
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// Most batches on their way, whatever the aggregator allows.
 const MAX_UNACKED: u32 = 16;
-/// Messages that may wait for HTTP/2: every batch on its way, and heartbeats.
-const OUTBOX: usize = MAX_UNACKED as usize + 16;
+/// Messages that may wait for HTTP/2: every batch on its way, heartbeats, and what is said of checks that run.
+const OUTBOX: usize = MAX_UNACKED as usize + 16 + SAID_SO_FAR;
+/// Most messages about checks that run that may wait for HTTP/2; further ones are dropped.
+const SAID_SO_FAR: usize = 16;
 /// Bounds of what an aggregator may want as heartbeat.
 const HEARTBEAT_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;
 /// An aggregator that says nothing for this many heartbeats and [`SILENCE_SLACK`] is gone, whatever TCP says.
@@ -117,6 +123,8 @@ impl SessionError {
 pub(crate) struct Session<'a> {
     pub(crate) spool: &'a Spool,
     pub(crate) orders: &'a mpsc::Sender<Order>,
+    /// What probes for checks have seen so far: said while it is new, never kept.
+    pub(crate) so_far: &'a broadcast::Sender<Arc<ProbeResult>>,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) declared: &'a Vantage,
     /// When the certificate should be renewed.
@@ -207,6 +215,7 @@ impl<'a> Live<'a> {
 
     async fn run(mut self, mut inbox: Streaming<SessionResponse>) -> Result<End, SessionError> {
         let mut news = self.session.spool.watch();
+        let mut so_far = self.session.so_far.subscribe();
         let mut heartbeat = tokio::time::interval(self.heartbeat);
         let silence = self.heartbeat * SILENT_HEARTBEATS + SILENCE_SLACK;
         let mut heard = Instant::now();
@@ -225,6 +234,8 @@ impl<'a> Live<'a> {
                     }
                 }
                 changed = news.changed() => changed.map_err(|_| SpoolGone)?,
+                // The session holds a sender, so this never ends; what was missed is of no use.
+                Ok(seen) = so_far.recv() => self.say_so_far(&seen),
                 _ = heartbeat.tick() => {
                     if self.renewal_due() {
                         return Ok(End::RenewalDue);
@@ -368,6 +379,17 @@ impl<'a> Live<'a> {
         self.say(Up::Heartbeat(Heartbeat { clock_us: self.session.clock.now_micros(), echo_us }))
     }
 
+    /// Says what a probe for a check has seen so far, where there is room.
+    fn say_so_far(&self, seen: &ProbeResult) {
+        let Some(check) = seen.check.filter(|_| self.outbox.capacity() > OUTBOX - SAID_SO_FAR) else {
+            return;
+        };
+        let check_id = check.0.to_be_bytes().to_vec().into();
+        let so_far = SoFar { check_id, result: Some(result_to_wire(seen)) };
+        // Closed only when the stream has ended, and what comes in will say why.
+        drop(self.outbox.try_send(SessionRequest { message: Some(Up::SoFar(so_far)) }));
+    }
+
     fn renewal_due(&self) -> bool {
         self.session.clock.now_micros() >= self.session.renew_at.0
     }
@@ -383,9 +405,7 @@ impl<'a> Live<'a> {
 }
 
 /// As many results as fit into one message, and how many they are. One result always does.
-fn fitting_columns(
-    results: &[parallax_model::ProbeResult],
-) -> (parallax_proto::v1::agent::ResultColumns, usize) {
+fn fitting_columns(results: &[ProbeResult]) -> (parallax_proto::v1::agent::ResultColumns, usize) {
     let mut count = results.len();
     loop {
         let columns = batch::encode(&results[..count]);

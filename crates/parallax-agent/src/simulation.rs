@@ -16,7 +16,7 @@ use std::time::Duration;
 use parallax_model::{Outcome, ProbeResult, Target, UnixMicros, Vantage};
 use parallax_runtime::{Clock, seeded};
 use tokio::io::DuplexStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -172,6 +172,7 @@ impl Simulation {
             identity: identity(&self.authority, name),
             spool: spool.clone(),
             orders,
+            so_far: broadcast::channel(1).0,
             clock: Arc::clone(&machine.clock) as Arc<dyn Clock>,
             rng: seeded(1_000_000 * machine.starts + name as u64),
             state: state_sender,

@@ -18,9 +18,6 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, version,
 };
 
-/// 2026-01-01: a clock before it was never set (a board without a battery), and says nothing about certificates.
-const FIRST_CREDIBLE_SECOND: u64 = 1_767_225_600;
-
 /// Which CA an agent accepts.
 #[derive(Debug, Clone)]
 pub(crate) enum Trust {
@@ -113,16 +110,14 @@ impl ServerCertVerifier for AggregatorVerifier {
     }
 }
 
-/// The moment certificates are judged at. Where the clock was never set, the one at which the leaf begins: the chain and the pin
-/// still decide, only the end of a certificate cannot be noticed.
+/// The moment certificates are judged at: the one at which the leaf begins where our clock is behind that. An authority that vouches for
+/// us alone gives out nothing for later, so it is our clock that is wrong, and what it is wrong by must not keep us away: an aggregator's
+/// certificate is made when it starts. The chain and the pin still decide; only the end of a certificate is noticed late.
 fn credible(now: UnixTime, leaf: &CertificateDer<'_>) -> Result<UnixTime, Error> {
-    if now.as_secs() >= FIRST_CREDIBLE_SECOND {
-        return Ok(now);
-    }
     let bad = |_| Error::InvalidCertificate(CertificateError::BadEncoding);
     let (_, leaf) = x509_parser::parse_x509_certificate(leaf).map_err(bad)?;
     let begins = u64::try_from(leaf.validity().not_before.timestamp()).unwrap_or(0);
-    Ok(UnixTime::since_unix_epoch(Duration::from_secs(begins)))
+    Ok(now.max(UnixTime::since_unix_epoch(Duration::from_secs(begins))))
 }
 
 /// The process's clock, for rustls.

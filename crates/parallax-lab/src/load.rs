@@ -18,4 +18,4 @@ pub use fleet::{AckedThrough, Cargo, EPOCH, Fleet, FleetError};
 pub use mix::Mix;
 pub use names::ExactNames;
 pub use sites::{LoadSites, PAGE_BYTES, SITES};
-pub use vouch::{VouchError, Voucher};
+pub use vouch::{Papers, VouchError, Voucher};

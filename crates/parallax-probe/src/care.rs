@@ -14,6 +14,7 @@ use parallax_policy::registrable_domain;
 use tokio::time::Instant;
 
 use crate::dns::sinkhole::filter_at;
+use crate::progress::Reached;
 use crate::scrub::scrub;
 use crate::ties::Answers;
 use crate::{ProbeRequest, Prober};
@@ -42,6 +43,9 @@ const SUCCESS_TXT: [u8; 32] = [
     0xa1, 0x30, 0xf3, 0x31, 0xfe, 0xb7, 0x32, 0xb7, 0x5c, 0xaa, 0xb4, 0xc4, 0x86, 0x8f, 0xd5,
 ];
 
+/// Hears what a probe for a check has seen while it goes on.
+pub type Tell<'a> = &'a (dyn Fn(ProbeResult) + Send + Sync);
+
 /// When a beacon last worked, by family, and how the targets fared.
 #[derive(Debug, Default)]
 pub(crate) struct Beacons {
@@ -65,6 +69,11 @@ impl Beacons {
     fn fresh(&self, family: Family) -> bool {
         let last = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
         last[Self::slot(family)].is_some_and(|at| at.elapsed() <= BEACON_FRESH)
+    }
+
+    /// Whether the line is suspected now.
+    fn suspected(&self) -> bool {
+        self.suspect.lock().unwrap_or_else(PoisonError::into_inner).is_suspect(Instant::now())
     }
 
     /// Takes note of a result, and says whether the line is suspected with it.
@@ -103,8 +112,22 @@ impl Prober {
         now: UnixMicros,
         retry_after: Duration,
     ) -> ProbeResult {
+        self.probe_telling(request, now, retry_after, &|_| {}).await
+    }
+
+    /// As [`Prober::probe_with_care`]; a probe for a check also tells what it has seen while it goes on, where its own line works:
+    ///
+    /// 1. that nothing has answered for [`Deadlines::patience`](crate::Deadlines::patience), as the failure it would be;
+    /// 2. that the first attempt failed, before the second one.
+    pub async fn probe_telling(
+        &self,
+        request: &ProbeRequest,
+        now: UnixMicros,
+        retry_after: Duration,
+        tell: Tell<'_>,
+    ) -> ProbeResult {
         let began = Instant::now();
-        let mut result = self.probe(request, now).await;
+        let mut result = self.first_attempt(request, now, tell).await;
         let Outcome::Failed(failure) = result.outcome else {
             self.beacons.suspects(&result, false);
             return result;
@@ -121,7 +144,8 @@ impl Prober {
             return result;
         }
         let families = families_of(&result);
-        let (before, ()) = join(self.line_works(&families, true), tokio::time::sleep(retry_after)).await;
+        let look = self.look_and_tell(request, &result, &families, tell);
+        let (before, ()) = join(look, tokio::time::sleep(retry_after)).await;
         let waited = i64::try_from(retry_after.as_micros()).unwrap_or(i64::MAX);
         let again = self.probe(request, now.plus_micros(waited));
         let worked = if request.check.is_some() {
@@ -152,6 +176,52 @@ impl Prober {
             Box::pin(self.settle_udp(&mut result, now)).await;
         }
         result
+    }
+
+    /// The first attempt; for a check, with a word when it takes long.
+    async fn first_attempt(&self, request: &ProbeRequest, now: UnixMicros, tell: Tell<'_>) -> ProbeResult {
+        if request.check.is_none() {
+            return self.probe(request, now).await;
+        }
+        let reached = Reached::default();
+        let mut attempt = Box::pin(self.probe_watched(request, now, &reached));
+        let impatient = async {
+            let patience = self.settings.deadlines.patience;
+            tokio::time::sleep(patience).await;
+            if let Some(so_far) = reached.so_far(request, now, patience) {
+                self.look_and_tell(request, &so_far, &families_of(&so_far), tell).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            result = &mut attempt => return result,
+            () = impatient => {}
+        }
+        attempt.await
+    }
+
+    /// Whether a beacon works; for a check, what was seen is told where nothing speaks against the line.
+    async fn look_and_tell(
+        &self,
+        request: &ProbeRequest,
+        seen: &ProbeResult,
+        families: &[Family],
+        tell: Tell<'_>,
+    ) -> bool {
+        let works = self.line_works(families, true).await;
+        let has_beacons = !self.settings.beacons.is_empty();
+        if let Outcome::Failed(failure) = seen.outcome
+            && request.check.is_some()
+            && (works || !has_beacons)
+            && !self.beacons.suspected()
+        {
+            let mut so_far = seen.clone();
+            so_far.outcome =
+                Outcome::Failed(Failure { kind: failure.kind, party: party_of(failure, true, None) });
+            so_far.beacon = if has_beacons { BeaconState::Ok } else { BeaconState::Untested };
+            tell(so_far);
+        }
+        works
     }
 
     /// The beacon after a failure and, where the failure is confirmed, the tie-breakers. A retry that worked shows the line as well

@@ -45,7 +45,7 @@ pub use authority::{
 };
 pub use care::{
     BEACON_DEADLINE, BEACON_FRESH, CHECK_ATTEMPTS, MAX_BEACONS, SUSPECT_LEAST, SUSPECT_PERCENT,
-    SUSPECT_WINDOW,
+    SUSPECT_WINDOW, Tell,
 };
 pub use connect::MAX_CONNECT_TRIES;
 pub use dns::{NamedResolver, PublicResolver, ResolverChoice};

@@ -13,7 +13,7 @@ use crate::care::Beacons;
 use crate::connect::has_route;
 use crate::dns::{Names, Question, ResolverChoice};
 use crate::hop::{Hop, HopEnd};
-use crate::progress::{Progress, Stage, StageFailure};
+use crate::progress::{Progress, Reached, Stage, StageFailure};
 use crate::quic::UdpPaths;
 use crate::redirect::{self, of_redirect};
 use crate::settings::{ProberError, ProberSettings, ResolverSetting};
@@ -104,7 +104,27 @@ impl Prober {
         follow: Follow,
         now: UnixMicros,
     ) -> ProbeResult {
-        let mut progress = Progress::new(request, now);
+        self.make(request, pin, follow, Progress::new(request, now)).await
+    }
+
+    /// As [`Prober::probe`], with somebody who looks on.
+    pub(crate) async fn probe_watched(
+        &self,
+        request: &ProbeRequest,
+        now: UnixMicros,
+        reached: &Reached,
+    ) -> ProbeResult {
+        let progress = Progress::new(request, now).watched(reached.clone());
+        self.make(request, None, Follow::Redirects, progress).await
+    }
+
+    async fn make(
+        &self,
+        request: &ProbeRequest,
+        pin: Option<&Pin>,
+        follow: Follow,
+        mut progress: Progress,
+    ) -> ProbeResult {
         let walk = self.walk(request, pin, follow, &mut progress);
         let ended = match tokio::time::timeout(self.settings.deadlines.whole, walk).await {
             Ok(ended) => ended,

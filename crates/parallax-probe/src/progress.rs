@@ -1,7 +1,8 @@
 //! How far a probe has come, so that what is known is kept when its time runs out.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use parallax_model::{
     ConnectFailure, DnsFacts, DnsFailure, Failure, FailureKind, Family, HttpFailure, Micros, Outcome, Party,
@@ -66,10 +67,48 @@ impl StageFailure {
     }
 }
 
+/// How far a probe has come, for whoever looks on while it runs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reached(Arc<Mutex<Point>>);
+
+/// A point on a probe's way.
+#[derive(Debug, Clone, Copy, Default)]
+struct Point {
+    stage: Option<Stage>,
+    address: Option<IpAddr>,
+}
+
+impl Reached {
+    fn note(&self, change: impl FnOnce(&mut Point)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The probe's result as it would stand if nothing more came; `None` once the head of an answer is there.
+    pub(crate) fn so_far(
+        &self,
+        request: &ProbeRequest,
+        now: UnixMicros,
+        waited: Duration,
+    ) -> Option<ProbeResult> {
+        let Point { stage, address } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stage = stage.filter(|stage| *stage != Stage::Body)?;
+        let outcome = Outcome::Failed(stage.ran_out().failure);
+        Some(ProbeResult {
+            check: request.check,
+            address,
+            family: address.map(Family::of).or(request.family),
+            protocol: request.protocol,
+            phases: Phases { total: Micros::from(waited), ..Phases::default() },
+            ..ProbeResult::new(request.target.clone(), now, outcome)
+        })
+    }
+}
+
 /// A result in the making.
 #[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) result: ProbeResult,
+    reached: Reached,
     began: Instant,
     stage: Option<(Stage, Instant)>,
 }
@@ -81,7 +120,12 @@ impl Progress {
             family: request.family,
             ..ProbeResult::new(request.target.clone(), now, Outcome::Ok)
         };
-        Self { result, began: Instant::now(), stage: None }
+        Self { result, reached: Reached::default(), began: Instant::now(), stage: None }
+    }
+
+    /// With somebody who looks on.
+    pub(crate) fn watched(self, reached: Reached) -> Self {
+        Self { reached, ..self }
     }
 
     /// When the probe began.
@@ -102,12 +146,14 @@ impl Progress {
         result.body = None;
         result.retry_after_s = None;
         self.stage = None;
+        self.reached.note(|point| *point = Point::default());
     }
 
     /// Starts a stage's clock, ending the one before.
     pub(crate) fn begin(&mut self, stage: Stage) {
         self.end();
         self.stage = Some((stage, Instant::now()));
+        self.reached.note(|point| point.stage = Some(stage));
     }
 
     /// Ends the running stage and keeps how long it took.
@@ -128,6 +174,7 @@ impl Progress {
     pub(crate) fn trying(&mut self, ip: IpAddr) {
         self.result.address = Some(ip);
         self.result.family = Some(Family::of(ip));
+        self.reached.note(|point| point.address = Some(ip));
     }
 
     /// The failure of the stage that runs, for when time is up.

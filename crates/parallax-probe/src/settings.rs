@@ -99,7 +99,12 @@ pub struct Deadlines {
     pub body: Duration,
     /// The whole probe, redirects included.
     pub whole: Duration,
+    /// A probe for a check that has no answer after this time says so, and goes on waiting.
+    pub patience: Duration,
 }
+
+/// Three SYNs have left by then (after 0, 1 and 3 s; RFC 6298, 2.1 and 5.5), and the answer to the third has had half a second.
+const PATIENCE: Duration = Duration::from_millis(3_500);
 
 impl Default for Deadlines {
     fn default() -> Self {
@@ -110,6 +115,7 @@ impl Default for Deadlines {
             first_byte: Duration::from_secs(10),
             body: Duration::from_secs(5),
             whole: Duration::from_secs(20),
+            patience: PATIENCE,
         }
     }
 }

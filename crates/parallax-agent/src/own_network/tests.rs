@@ -105,7 +105,7 @@ fn answers_under_the_networks_nat64_prefix_are_what_they_stand_for() {
 #[test]
 fn what_the_operator_allowed_stays_allowed() {
     let live = LivePolicy::from(Policy::allowing(vec!["127.0.0.0/8".parse().expect("a range")]));
-    let mut own = OwnNetwork::read(live.clone());
+    let mut own = OwnNetwork::read(live.clone(), Level::Operator).expect("an operator's runs anyhow");
     own.told(says(&["127.0.0.1/32"]));
     own.seen_from("127.0.0.1".parse().expect("an address"));
     assert!(reaches(&live, "127.0.0.1"));

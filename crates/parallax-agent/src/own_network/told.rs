@@ -1,10 +1,11 @@
 //! What the system says about its network: its files, and what their lines mean.
 //!
-//! Reading is a thin shell around pure functions. Where a file is absent (not Linux) it says nothing.
+//! Reading is a thin shell around pure functions. A machine without IPv6 or without a `resolv.conf` has no such file; one whose own
+//! IPv4 network cannot be read (not Linux, a sealed container) is an error, never an empty network.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -31,26 +32,40 @@ pub(super) struct Told {
 
 impl Told {
     /// Reads what the system says now.
-    pub(super) fn read() -> Self {
-        let routes_v6 = text("/proc/self/net/ipv6_route");
+    pub(super) fn read() -> Result<Self, OwnNetworkError> {
+        let routes_v6 = optional("/proc/self/net/ipv6_route")?;
         let mut ranges = BTreeSet::new();
-        ranges.extend(routes_v4(&text("/proc/self/net/route")));
-        ranges.extend(addresses_v4(&text("/proc/self/net/fib_trie")));
+        ranges.extend(routes_v4(&text("/proc/self/net/route")?));
+        ranges.extend(addresses_v4(&text("/proc/self/net/fib_trie")?));
         ranges.extend(self::routes_v6(&routes_v6));
-        ranges.extend(addresses_v6(&text("/proc/self/net/if_inet6")));
-        let resolvers = resolvers(&text("/etc/resolv.conf"));
+        ranges.extend(addresses_v6(&optional("/proc/self/net/if_inet6")?));
+        let resolvers = resolvers(&optional("/etc/resolv.conf")?);
         ranges.extend(&resolvers);
-        Self { ranges, resolvers, speaks_v6: has_default_v6(&routes_v6) }
+        Ok(Self { ranges, resolvers, speaks_v6: has_default_v6(&routes_v6) })
     }
 }
 
-/// What a file holds; nothing where it cannot be read.
-fn text(path: &str) -> String {
+/// What the system does not tell of the agent's own network.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the agent's own network from {path}")]
+pub struct OwnNetworkError {
+    path: &'static str,
+    source: io::Error,
+}
+
+/// What a file holds.
+fn text(path: &'static str) -> Result<String, OwnNetworkError> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => String::new(),
+    read.map_err(|source| OwnNetworkError { path, source })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What a file holds that not every machine has; nothing where it is absent.
+fn optional(path: &'static str) -> Result<String, OwnNetworkError> {
+    match text(path) {
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
     }
 }
 
@@ -194,12 +209,20 @@ mod tests {
 
     #[test]
     fn what_this_machine_says_is_read() {
-        let told = Told::read();
-        assert_eq!(told, Told::read(), "the same twice");
         if cfg!(target_os = "linux") {
+            let told = Told::read().expect("a machine that tells");
+            assert_eq!(told, Told::read().expect("it tells again"), "the same twice");
             let loopback: IpNet = "127.0.0.1/32".parse().expect("a range");
             assert!(told.ranges.contains(&loopback), "{:?}", told.ranges);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_empty_network() {
+        assert_eq!(optional("/proc/self/net/no-such-file").expect("absent"), "");
+        let error = text("/proc/self/net/no-such-file").expect_err("absent");
+        assert_eq!(error.to_string(), "reading the agent's own network from /proc/self/net/no-such-file");
+        assert!(optional("/proc/self").is_err(), "there, and no file");
     }
 
     #[test]

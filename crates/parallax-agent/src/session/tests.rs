@@ -1,4 +1,4 @@
-use parallax_model::{Micros, Outcome, Phases, ProbeResult};
+use parallax_model::{CheckId, Micros, Outcome, Phases, ProbeResult};
 use parallax_proto::target_to_wire;
 use parallax_proto::v1::agent::{Assign, Assignment, ResultBatch};
 use parallax_runtime::{ManualClock, seeded};
@@ -17,6 +17,7 @@ struct Agent {
     spool: Spool,
     orders: mpsc::Sender<Order>,
     ordered: mpsc::Receiver<Order>,
+    so_far: broadcast::Sender<Arc<ProbeResult>>,
     clock: ManualClock,
     stop: CancellationToken,
     renew_at: i64,
@@ -33,7 +34,18 @@ impl Agent {
         let (orders, ordered) = mpsc::channel(8);
         let clock = ManualClock::at(NOW_US);
         let stop = CancellationToken::new();
-        Self { spool, orders, ordered, clock, stop, renew_at: i64::MAX, careful: Vec::new(), _folder: folder }
+        let (so_far, _) = broadcast::channel(8);
+        Self {
+            spool,
+            orders,
+            ordered,
+            so_far,
+            clock,
+            stop,
+            renew_at: i64::MAX,
+            careful: Vec::new(),
+            _folder: folder,
+        }
     }
 
     async fn push(&self, numbers: std::ops::RangeInclusive<u32>) {
@@ -49,6 +61,7 @@ impl Agent {
         let session = Session {
             spool: &self.spool,
             orders: &self.orders,
+            so_far: &self.so_far,
             clock: &self.clock,
             declared: &Vantage::default(),
             renew_at: UnixMicros(self.renew_at),
@@ -116,6 +129,47 @@ async fn results_flow_in_order_and_never_more_than_allowed() {
         .await;
     assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
     assert_eq!(agent.spool.report().await.expect("alive").oldest, Seq(8));
+}
+
+#[tokio::test]
+async fn what_a_check_has_seen_so_far_is_said_at_once_and_never_in_the_way() {
+    let agent = Agent::new().await;
+    let (fake, mut opened) = Fake::new(2040);
+    let (end, ()) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            talk.hello().await;
+            talk.welcome(0, 2, 2).await;
+            while !matches!(talk.hear_all().await, Up::Heartbeat(_)) {}
+            let seen = ProbeResult { check: Some(CheckId(7)), ..result(1) };
+            agent.so_far.send(Arc::new(result(2))).expect("a session listens");
+            agent.so_far.send(Arc::new(seen.clone())).expect("a session listens");
+            let said = loop {
+                if let Up::SoFar(said) = talk.hear_all().await {
+                    break said;
+                }
+            };
+            assert_eq!(
+                said.check_id,
+                CheckId(7).0.to_be_bytes().to_vec(),
+                "what is for no check is not said"
+            );
+            assert_eq!(said.result, Some(result_to_wire(&seen)));
+            // More than has room is dropped, and results go all the same.
+            for _ in 0..100 {
+                agent.so_far.send(Arc::new(seen.clone())).expect("a session listens");
+            }
+            agent.push(1..=1).await;
+            loop {
+                if let Up::Results(batch) = talk.hear_all().await {
+                    assert_eq!((batch.first_seq, batch.count), (1, 1), "it has no place among the results");
+                    break;
+                }
+            }
+            talk.end(bye()).await;
+        })
+        .await;
+    assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use rand::Rng as _;
 use tokio::time::Instant;
 
 use super::gaps::{Gap, Gaps, Reason};
-use super::segment::{Left, Segment};
+use super::segment::{Left, Segment, is_set_back};
 use super::{Lane, Mark, Run};
 
 /// Results kept in memory while the disk cannot be written.
@@ -246,9 +246,14 @@ impl Book {
         let waiting = self.tail.iter().skip_while(|waiting| waiting.seq <= self.current.sent);
         let first = waiting.clone().next()?;
         let is_old = |waiting: &Waiting| now.saturating_duration_since(waiting.came) >= OLD_AFTER;
-        let fits = |(seq, waiting): &(u64, &Waiting)| *seq == waiting.seq && is_old(waiting) == is_old(first);
-        let run: Vec<&Waiting> =
-            (first.seq..).zip(waiting.take(max)).take_while(fits).map(|(_, waiting)| waiting).collect();
+        let mut run: Vec<&Waiting> = Vec::new();
+        for (seq, next) in (first.seq..).zip(waiting.take(max)) {
+            let set_back = run.last().is_some_and(|last| is_set_back(&last.result, &next.result));
+            if seq != next.seq || is_old(next) != is_old(first) || set_back {
+                break;
+            }
+            run.push(next);
+        }
         let came = run.last().map_or(first.came, |last| last.came);
         Some(Run {
             epoch: self.current.epoch,

@@ -25,6 +25,9 @@ const SOME_TIME: Duration = Duration::from_secs(1);
 /// wrong. It is long enough that such a result is never taken for one of now.
 const LEFT_BEHIND: Duration = Duration::from_secs(61);
 
+/// Probes end in another order than they began, but not by so much: then the wall clock was set back between them.
+const SET_BACK: Duration = Duration::from_mins(1);
+
 /// When the last result of an epoch came.
 #[derive(Debug, Clone, Copy)]
 enum Came {
@@ -207,7 +210,11 @@ impl Segment {
                     let (epoch, first) = (self.epoch, Seq(record.seq));
                     run = Some(Run { epoch, first, results: vec![result], waited: Duration::ZERO });
                 }
-                (Some(run), Some(result)) if run.next() == record.seq && run.results.len() < max => {
+                (Some(run), Some(result))
+                    if run.next() == record.seq
+                        && run.results.len() < max
+                        && run.results.last().is_none_or(|last| !is_set_back(last, &result)) =>
+                {
                     run.results.push(result);
                 }
                 (Some(_), _) => break,
@@ -215,8 +222,8 @@ impl Segment {
         }
         match &mut run {
             Some(run) => {
-                let began = run.results.last().map_or(self.span.1, |last| last.started_at);
-                run.waited = self.age(now).max(SOME_TIME) + Duration::from_micros(self.span.1.since(began));
+                let newest = survey.records.last().and_then(Record::result);
+                run.waited = self.waited(run.results.last(), newest.as_ref(), now);
             }
             None => self.last = after,
         }
@@ -224,6 +231,24 @@ impl Segment {
         let lost = (lost > 0).then_some(Gap { results: lost, from, until, reason: Reason::Damaged });
         Ok((run, lost))
     }
+
+    /// How long the last result of a run has waited, when `newest` is the last one of the epoch.
+    fn waited(&self, last: Option<&ProbeResult>, newest: Option<&ProbeResult>, now: Instant) -> Duration {
+        let age = self.age(now);
+        match last.zip(newest) {
+            Some((last, newest)) if !is_set_back(last, newest) => {
+                age.max(SOME_TIME) + Duration::from_micros(newest.started_at.since(last.started_at))
+            }
+            // How long before the newest it came, no clock tells.
+            _ => age.max(LEFT_BEHIND),
+        }
+    }
+}
+
+/// Whether the wall clock was set back between two results, of which `later` came later. They are not in one batch: it says how old
+/// its last result is, and the clock how much older the others are.
+pub(super) fn is_set_back(result: &ProbeResult, later: &ProbeResult) -> bool {
+    Duration::from_micros(result.started_at.since(later.started_at)) >= SET_BACK
 }
 
 /// Order and epoch from a file's name; `None` when it is not one of ours.

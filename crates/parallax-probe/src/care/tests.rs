@@ -1,6 +1,8 @@
+use parallax_model::{CheckId, Micros};
+
 use super::*;
-use crate::ProberSettings;
 use crate::test_site::{NAME, NOW, Site, prober, settings, target};
+use crate::{Deadlines, ProberSettings};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const BAD: &str = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n";
@@ -197,4 +199,58 @@ fn a_probe_that_was_led_to_a_filter_did_not_see_the_site() {
     assert_eq!(seen("195.175.254.2", Some("isp")), Some("Turkey's providers"));
     assert_eq!(seen("195.175.254.2", None), None, "nobody was led there by a resolver");
     assert_eq!(seen("192.0.2.1", Some("isp")), None);
+}
+
+/// What a probe for a check tells while it goes on, and its result.
+async fn told(settings: ProberSettings, target: Target) -> (Vec<ProbeResult>, ProbeResult) {
+    let told = Mutex::new(Vec::new());
+    let request = ProbeRequest { check: Some(CheckId(7)), ..ProbeRequest::new(target) };
+    let tell = |so_far| told.lock().expect("told").push(so_far);
+    let result = prober(settings).probe_telling(&request, NOW, Duration::ZERO, &tell).await;
+    (told.into_inner().expect("told"), result)
+}
+
+#[tokio::test]
+async fn a_check_hears_of_the_first_failure_before_the_second_attempt() {
+    let (site, beacon) =
+        (Site::answering_in_turn(vec![BAD.into(), OK.into()]).await, Site::answering(OK).await);
+    let (told, result) =
+        told(ProberSettings { beacons: vec![beacon.target()], ..settings() }, site.target()).await;
+    let [first] = &told[..] else { panic!("once: {told:?}") };
+    assert_eq!((first.outcome.to_string().as_str(), first.retry), ("http-502", None));
+    assert_eq!(
+        (first.check, first.beacon, party(first)),
+        (Some(CheckId(7)), BeaconState::Ok, Some(Party::Target))
+    );
+    assert_eq!(result.retry, Some(RetryOutcome::Ok));
+}
+
+#[tokio::test]
+async fn nothing_is_told_while_our_own_line_is_broken() {
+    let (site, beacon) = (Site::answering(BAD).await, Site::cutting().await);
+    let (told, result) =
+        told(ProberSettings { beacons: vec![beacon.target()], ..settings() }, site.target()).await;
+    assert_eq!((told.len(), party(&result)), (0, Some(Party::Agent)));
+}
+
+#[tokio::test]
+async fn a_check_hears_that_nothing_has_come_long_before_the_probe_gives_up() {
+    let site = Site::talking(|stream, _| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let patience = Duration::from_millis(20);
+    let deadlines = Deadlines { patience, first_byte: Duration::from_millis(200), ..Deadlines::default() };
+    let (told, result) = told(ProberSettings { deadlines, ..settings() }, site.target()).await;
+    let outcomes: Vec<String> = told.iter().map(|so_far| so_far.outcome.to_string()).collect();
+    assert_eq!(
+        outcomes,
+        ["http-timeout", "http-timeout"],
+        "out of patience, and when the first attempt failed"
+    );
+    assert_eq!(told[0].phases.total, Micros::from(patience));
+    assert_eq!((told[0].address, told[0].family), (Some(site.addr.ip()), Some(Family::V4)));
+    assert!(told[1].phases.total >= Micros::from(deadlines.first_byte), "the attempt went on");
+    assert_eq!(result.outcome.to_string(), "http-timeout");
 }
