@@ -25,8 +25,8 @@ pub(crate) const CA_KEY_FILE: &str = "ca.key.pem";
 pub(crate) const CA_FILE: &str = "ca.pem";
 /// Life of an agent's certificate, in seconds: 24 hours.
 pub(crate) const AGENT_CERTIFICATE_S: i64 = 24 * 3_600;
-/// Life of the aggregator's own certificate, made anew at each start.
-const SERVER_CERTIFICATE_S: i64 = 90 * 24 * 3_600;
+/// Life of the aggregator's own certificate, made anew at each start and after two thirds of it.
+pub(crate) const SERVER_CERTIFICATE_S: i64 = 90 * 24 * 3_600;
 /// Life of the authority.
 const CA_CERTIFICATE_S: i64 = 10 * 365 * 24 * 3_600;
 /// Certificates begin this long before now, for agents whose clock is behind.
@@ -235,15 +235,21 @@ fn create(
     serial: [u8; 16],
 ) -> Result<(), AuthorityError> {
     let crypto = |source| AuthorityError::Crypto { what: "certificate", source };
-    let key = KeyPair::generate().map_err(crypto)?;
+    // A key that is there stays: what it signed, and who trusts it, would be lost with it. Its certificate can be made again.
+    let key = if key_path.exists() {
+        KeyPair::from_pem(&read(key_path)?)
+            .map_err(|source| AuthorityError::Crypto { what: "key", source })?
+    } else {
+        let key = KeyPair::generate().map_err(crypto)?;
+        write_private(key_path, key.serialize_pem().as_bytes())?;
+        key
+    };
     let mut params = leaf(now, CA_CERTIFICATE_S, serial);
     params.distinguished_name.push(DnType::CommonName, "Parallax agents' authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.use_authority_key_identifier_extension = false;
     let certificate = params.self_signed(&key).map_err(crypto)?;
-    write_private(key_path, key.serialize_pem().as_bytes())?;
-    // The certificate is written last: its presence says that the key beside it is whole.
     write_private(certificate_path, certificate.pem().as_bytes())
 }
 
@@ -259,7 +265,9 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Authority
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&beside, path)
+        fs::rename(&beside, path)?;
+        // The name, too, must outlive a loss of power.
+        path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
     };
     write().map_err(|source| AuthorityError::File { path: path.to_owned(), source })
 }
@@ -296,6 +304,19 @@ mod tests {
         let first = Authority::open(dir.path(), NOW, [1; 16]).expect("an authority").pin();
         let second = Authority::open(dir.path(), NOW, [9; 16]).expect("the authority").pin();
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn a_lost_certificate_is_made_again_for_the_key_that_is_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let key_of = |authority: &Authority| {
+            let (_, parsed) = x509_parser::parse_x509_certificate(authority.certificate()).expect("readable");
+            (parsed.subject().to_string(), parsed.public_key().raw.to_vec())
+        };
+        let first = key_of(&Authority::open(dir.path(), NOW, [1; 16]).expect("an authority"));
+        fs::remove_file(dir.path().join(CA_FILE)).expect("removed");
+        let second = key_of(&Authority::open(dir.path(), NOW, [9; 16]).expect("the authority"));
+        assert!(first == second, "what the first signed is still good");
     }
 
     #[test]

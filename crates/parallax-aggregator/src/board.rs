@@ -1,17 +1,18 @@
 //! Everything evaluation knows: a window and a course for each target. Pure: results, moments and ids come in; incidents to keep
 //! and views to publish go out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_bus::Published;
 use parallax_diagnose::{AgentsNow, Breaker, MOMENT, Trust, Why, is_bad};
 use parallax_model::{
-    AgentFailure, AgentId, BeaconState, Diagnosis, FailureKind, Host, Incident, IncidentId, ProbeResult,
-    Target, UnixMicros, Vantage,
+    AgentFailure, AgentId, BeaconState, Diagnosis, FailureKind, Host, Incident, IncidentId, Path, Target,
+    UnixMicros, Vantage,
 };
-use parallax_proto::batch::Results;
+use parallax_proto::batch::{Results, TargetRows};
 
 use crate::elsewhere::Neighbourhood;
 use crate::minutes::{Minute, Minutes};
@@ -19,8 +20,10 @@ use crate::read::{NetworkState, OurSide, SiteView};
 use crate::reported::Reported;
 use crate::silence::Silence;
 use crate::window::{Around, ROUNDS};
+pub(crate) use cells::Cells;
 use entry::{Entry, Found};
 
+mod cells;
 mod entry;
 
 /// Sites that only checks made known are forgotten after this time without a result.
@@ -46,7 +49,11 @@ pub(crate) struct Changes {
 /// Windows and courses of all targets.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
-    entries: BTreeMap<Target, Entry>,
+    // Found by its hash for every row of every batch; where the order matters, it is made.
+    entries: HashMap<Target, Entry>,
+    cells: Cells,
+    /// Batches with a target that nobody watches and nobody asked for as a site.
+    unasked: u64,
     minutes: Minutes,
     last_incidents: BTreeMap<Host, Incident>,
     /// Hosts that had to make room since the last [`Board::forget`].
@@ -77,9 +84,9 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Board {
-    /// A board that knows the incidents that were open when the process last ended.
-    pub(crate) fn new(open: Vec<Incident>) -> Self {
-        let mut board = Self::default();
+    /// A board that knows the incidents that were open when the process last ended, and keeps so many cells at most.
+    pub(crate) fn new(open: Vec<Incident>, cells: Cells) -> Self {
+        let mut board = Self { cells, ..Self::default() };
         for incident in open {
             // A site has one incident: of several the oldest goes on, the others end where it goes on.
             if let Some(first) = board.last_incidents.get(&incident.site) {
@@ -95,8 +102,9 @@ impl Board {
     fn entry(&mut self, target: &Target, now: UnixMicros) -> &mut Entry {
         if !self.entries.contains_key(target) && self.entries.len() >= MAX_TARGETS {
             let unwatched = self.entries.iter().filter(|(_, e)| e.window.interval().is_none());
-            if let Some(oldest) = unwatched.min_by_key(|(_, e)| e.touched).map(|(t, _)| t.clone()) {
-                self.entries.remove(&oldest);
+            if let Some(oldest) = unwatched.min_by_key(|(t, e)| (e.touched, *t)).map(|(t, _)| t.clone()) {
+                let gone = self.entries.remove(&oldest);
+                self.cells.free(gone.map_or(0, |entry| entry.window.cells()));
                 self.displaced.push(oldest.host);
             }
         }
@@ -127,28 +135,64 @@ impl Board {
     /// Adds results. `count` also counts them into minutes; a replay of the journal counts only what was not written before.
     pub(crate) fn add(&mut self, published: &Published, count: bool) {
         let Published { agent, vantage, received_at, results } = published;
+        let mut line = None;
         for seen in results.by_target().iter() {
+            let cell = match self.entries.get(seen.target).map(|entry| entry.window.cell_of(agent)) {
+                Some(Some(cell)) => Some(cell),
+                None if !was_asked_for(seen, results) => {
+                    self.unasked += 1;
+                    continue;
+                }
+                None | Some(None) => {
+                    self.entry(seen.target, *received_at);
+                    self.new_cell(seen.target, agent, vantage)
+                }
+            };
             if count {
                 self.minutes.add(seen, results, *received_at);
             }
-            if !self.entries.contains_key(seen.target) {
-                self.entry(seen.target, *received_at);
-            }
             let Some(entry) = self.entries.get_mut(seen.target) else { continue };
-            let mut line = None;
-            for row in rows_that_count(seen.rows, results) {
-                let at = results.seen_at(row, *received_at);
-                let result = Arc::new(results.row(row));
-                line = line.max(Some((at, line_works(&result))));
-                entry.window.add(agent.clone(), vantage, at, result);
-            }
-            entry.dirty = true;
             entry.touched = *received_at;
-            if let Some(line) = line {
-                let known = self.lines.entry(agent.clone()).or_insert(line);
-                *known = line.max(*known);
+            for row in rows_that_count(seen.rows, results).into_iter().flatten() {
+                let at = results.seen_at(row, *received_at);
+                line = line.max(Some((at, line_works(results, row))));
+                if let Some(cell) = cell {
+                    entry.window.add_row(cell, vantage, at, (results, row));
+                    entry.dirty = true;
+                }
             }
         }
+        if let Some(line) = line {
+            let known = self.lines.entry(agent.clone()).or_insert(line);
+            *known = line.max(*known);
+        }
+    }
+
+    /// A cell in a target's window for an agent that has none, if there is room for it.
+    fn new_cell(&mut self, target: &Target, agent: &AgentId, vantage: &Arc<Vantage>) -> Option<usize> {
+        if self.cells.is_full() {
+            let window = &self.entries.get(target)?.window;
+            if window.cells() >= self.cells.share(self.entries.len()) {
+                self.cells.refuse();
+                return None;
+            }
+            // This target has less than its share: the one with the most has more.
+            let most = self.entries.values_mut().max_by_key(|entry| entry.window.cells())?;
+            most.window.close_longest_unheard();
+            self.cells.free(1);
+        }
+        self.cells.take();
+        Some(self.entries.get_mut(target)?.window.open(agent, vantage))
+    }
+
+    /// How often there was a target in a batch that nobody watches and nobody asked for as a site; its results are in the journal.
+    pub(crate) const fn unasked(&self) -> u64 {
+        self.unasked
+    }
+
+    /// How full the windows are.
+    pub(crate) const fn cells(&self) -> &Cells {
+        &self.cells
     }
 
     /// Evaluates every target that has something new or lost something to age, unless our own side is broken.
@@ -169,8 +213,9 @@ impl Board {
         self.our_side = None;
         self.doubtful = trust == Trust::Doubtful;
         self.look_around(turn.now);
-        let due: Vec<Target> =
+        let mut due: Vec<Target> =
             self.entries.iter().filter(|(_, e)| e.is_due()).map(|(t, _)| t.clone()).collect();
+        due.sort_unstable();
         for target in due {
             self.evaluate_one(&target, turn, &mut changes, &mut new_id);
         }
@@ -180,10 +225,10 @@ impl Board {
     /// Drops what is old and takes up what people report.
     fn freshen(&mut self, turn: Turn<'_>) {
         let silent = self.silence.silent();
-        for (target, entry) in &mut self.entries {
-            let nothing = Arc::default();
+        let nothing = Arc::default();
+        self.entries.iter_mut().for_each(|(target, entry)| {
             entry.freshen(turn.reports.get(&target.host).unwrap_or(&nothing), silent, turn.now);
-        }
+        });
     }
 
     fn look_at_ourselves(&mut self, now: UnixMicros) -> Trust {
@@ -199,7 +244,9 @@ impl Board {
 
     /// Says of every site that nothing can be told, and takes back what was said a moment ago.
     fn suspend(&mut self, why: Why, now: UnixMicros, changes: &mut Changes) {
-        for (target, entry) in self.entries.iter_mut().filter(|(_, entry)| !entry.suspended) {
+        let mut entries: Vec<_> = self.entries.iter_mut().filter(|(_, entry)| !entry.suspended).collect();
+        entries.sort_unstable_by_key(|(target, _)| *target);
+        for (target, entry) in entries {
             if entry.window.is_empty() && entry.window.interval().is_none() {
                 // What was once said of a site that nobody looks at keeps its age.
                 continue;
@@ -278,8 +325,10 @@ impl Board {
     pub(crate) fn forget(&mut self, now: UnixMicros) -> BTreeSet<Host> {
         let kept = u64::try_from(UNWATCHED_KEPT.as_micros()).unwrap_or(u64::MAX);
         let old = |_: &Target, e: &mut Entry| e.window.interval().is_none() && now.since(e.touched) >= kept;
-        let mut gone: BTreeSet<Host> =
-            self.entries.extract_if(.., old).map(|(target, _)| target.host).collect();
+        let forgotten: Vec<(Target, Entry)> = self.entries.extract_if(old).collect();
+        self.cells.free(forgotten.iter().map(|(_, entry)| entry.window.cells()).sum());
+        let mut gone: BTreeSet<Host> = forgotten.into_iter().map(|(target, _)| target.host).collect();
+        self.cells.free(self.entries.values_mut().map(|entry| entry.window.forget(now)).sum());
         gone.extend(self.displaced.drain(..));
         if !gone.is_empty() {
             let known: BTreeSet<&Host> = self.entries.keys().map(|target| &target.host).collect();
@@ -312,17 +361,15 @@ impl Board {
         self.minutes.running()
     }
 
-    /// One view a host: its watched target before an unwatched one, one in trouble before one that is not, the site's own page
-    /// before another, what is touched later before what is touched earlier.
+    /// One view a host: its watched target before an unwatched one; of watched ones one in trouble before one that is not, of others
+    /// the site's own page before another; what is touched later before what is touched earlier.
     pub(crate) fn views(&self) -> BTreeMap<Host, Arc<SiteView>> {
         let weight = |(target, entry): (&Target, &Entry)| {
             let watched = entry.window.interval().is_some();
-            (
-                watched,
-                entry.course.is_troubled(),
-                *target == Target::site_default(target.host.clone()),
-                entry.touched,
-            )
+            let (troubled, own) =
+                (entry.course.is_troubled(), *target == Target::site_default(target.host.clone()));
+            let (first, then) = if watched { (troubled, own) } else { (own, troubled) };
+            (watched, first, then, entry.touched, Reverse(target.clone()))
         };
         let mut chosen: BTreeMap<&Host, (&Target, &Entry)> = BTreeMap::new();
         for (target, entry) in self.entries.iter().filter(|(_, e)| e.view.is_some()) {
@@ -335,22 +382,32 @@ impl Board {
     }
 }
 
+/// Whether a target that is not watched may speak for its host: a visitor asked for it, and for the site itself rather than a page
+/// of it, which may well be broken on purpose.
+fn was_asked_for(seen: TargetRows<'_>, results: &Results) -> bool {
+    let by_a_check = || seen.rows.iter().any(|row| results.check_of(*row as usize).is_some());
+    seen.target.path == Path::root() && by_a_check()
+}
+
 /// Whether the agent's own line worked when it saw this.
-fn line_works(result: &ProbeResult) -> bool {
-    let offline = result.outcome.kind() == Some(FailureKind::Agent(AgentFailure::Offline));
-    result.beacon != BeaconState::Failed && !offline
+fn line_works(results: &Results, row: usize) -> bool {
+    let offline = results.outcome(row).kind() == Some(FailureKind::Agent(AgentFailure::Offline));
+    results.beacon(row) != BeaconState::Failed && !offline
 }
 
 /// Of one target's rows, oldest first, those that a window keeps: the last [`ROUNDS`] that say something, and before them the last
 /// good one when none of these is good, for the way it took. The others would be pushed out at once.
-fn rows_that_count(rows: &[u32], results: &Results) -> impl Iterator<Item = usize> {
+fn rows_that_count(rows: &[u32], results: &Results) -> [Option<usize>; ROUNDS + 1] {
     let telling = rows.iter().map(|row| *row as usize).rev();
     let mut telling = telling.filter(|row| !results.outcome(*row).is_not_applicable());
-    let mut kept: Vec<usize> = telling.by_ref().take(ROUNDS).collect();
-    if !kept.iter().any(|row| results.is_ok(*row)) {
-        kept.extend(telling.find(|row| results.is_ok(*row)));
+    let mut kept = [None; ROUNDS + 1];
+    for place in kept.iter_mut().skip(1).rev() {
+        *place = telling.next();
     }
-    kept.into_iter().rev()
+    if !kept.iter().flatten().any(|row| results.is_ok(*row)) {
+        kept[0] = telling.find(|row| results.is_ok(*row));
+    }
+    kept
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use parallax_runtime::{Clock, Tasks};
 use rand::Rng as _;
 use tokio::sync::{broadcast, mpsc};
 
-use crate::budget::{Budget, WAVE_INTERVAL};
+use crate::budget::{Budget, Met, WAVE_INTERVAL};
 use crate::panel::{MAX_PANEL, Near};
 use crate::read::{CheckEvent, CheckRefusal, CheckStream};
 use crate::sessions::Sessions;
@@ -26,12 +26,28 @@ mod run;
 const SCOUT_MEMORY: Duration = Duration::from_hours(24);
 /// Events a slow reader of a check may be behind before it is dropped.
 const EVENTS: usize = 256;
-/// Results of one check that may wait for their turn; more than a panel can send.
-const ROWS: usize = 2 * MAX_PANEL;
+/// Rows of one check that may wait for their turn: of each agent twice what it has seen so far and once its answer, and some more.
+const ROWS: usize = 4 * MAX_PANEL;
 /// Checks kept in memory, running and over: more than a minute can start; older ones are read from the store.
 const MAX_CHECKS: usize = 1_024;
 
-type Row = (AgentId, Arc<Vantage>, Arc<ProbeResult>);
+/// What an agent says of a check.
+#[derive(Debug)]
+struct Row {
+    agent: AgentId,
+    vantage: Arc<Vantage>,
+    result: Arc<ProbeResult>,
+    stands: Stands,
+}
+
+/// Whether more will come of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// It goes on: this is what it has seen until now.
+    SoFar,
+    /// This is its answer.
+    ForGood,
+}
 
 #[derive(Debug)]
 struct Check {
@@ -40,6 +56,8 @@ struct Check {
     past: Vec<Arc<CheckEvent>>,
     live: Option<broadcast::Sender<Arc<CheckEvent>>>,
     rows: mpsc::Sender<Row>,
+    /// The addresses that were met.
+    met: Vec<Met>,
 }
 
 #[derive(Debug, Default)]
@@ -122,13 +140,23 @@ impl Checks {
         }
         let busy = |b: crate::budget::Busy| CheckRefusal::Busy { what: b.what, retry_after: b.retry_after };
         state.budget.charge(&target, now).map_err(busy)?;
-        let scouted = latest.is_some_and(|(_, at)| within(at, now, SCOUT_MEMORY));
+        // A name that was checked lately leads where it led then; whether that may be met so often is asked anew.
+        let known = latest.filter(|(_, at)| within(*at, now, SCOUT_MEMORY));
+        let met = known.and_then(|(id, _)| state.checks.get(&id)).map(|check| check.met.clone());
+        let met = met.filter(|met| !met.is_empty());
+        let scouted = met.is_some_and(|met| state.budget.charge_wave(&met, now));
         let id = CheckId(id);
         let (rows, inbox) = mpsc::channel(ROWS);
         let (live, _) = broadcast::channel(EVENTS);
         state.latest.insert(target.clone(), (id, now));
-        let check =
-            Check { target: target.clone(), started_at: now, past: Vec::new(), live: Some(live), rows };
+        let check = Check {
+            target: target.clone(),
+            started_at: now,
+            past: Vec::new(),
+            live: Some(live),
+            rows,
+            met: Vec::new(),
+        };
         state.checks.insert(id, check);
         forget_oldest(&mut state);
         let run = Run::new(self.clone(), (id, target), (now, salt), near);
@@ -153,10 +181,31 @@ impl Checks {
         vantage: &Arc<Vantage>,
         result: &Arc<ProbeResult>,
     ) {
+        self.hand(id, (agent, vantage), Arc::clone(result), Stands::ForGood);
+    }
+
+    /// Hands what an agent has seen so far to the check that asked for it.
+    pub(crate) fn deliver_so_far(
+        &self,
+        id: CheckId,
+        agent: &AgentId,
+        vantage: &Arc<Vantage>,
+        result: ProbeResult,
+    ) {
+        self.hand(id, (agent, vantage), Arc::new(result), Stands::SoFar);
+    }
+
+    fn hand(
+        &self,
+        id: CheckId,
+        (agent, vantage): (&AgentId, &Arc<Vantage>),
+        result: Arc<ProbeResult>,
+        stands: Stands,
+    ) {
         let rows = self.state().checks.get(&id).map(|c| c.rows.clone());
         if let Some(rows) = rows {
-            // Full only when an agent answers twice what it was asked once; the surplus is no loss.
-            drop(rows.try_send((agent.clone(), Arc::clone(vantage), Arc::clone(result))));
+            // Full only when an agent says more often than it should what it was asked once; the surplus is no loss.
+            drop(rows.try_send(Row { agent: agent.clone(), vantage: Arc::clone(vantage), result, stands }));
         }
     }
 
@@ -172,6 +221,23 @@ impl Checks {
             state.second_waves.insert(place, now);
         }
         free
+    }
+
+    /// Whether a check that met these addresses may ask its whole panel now; charged when it may.
+    fn may_ask_all(&self, met: &[Met]) -> bool {
+        let now = self.now();
+        self.state().budget.charge_wave(met, now)
+    }
+
+    /// Notes that a check met an address.
+    fn note_met(&self, id: CheckId, met: &[Met]) {
+        if let Some(check) = self.state().checks.get_mut(&id) {
+            check.met = met.to_vec();
+        }
+    }
+
+    fn is_running(&self, id: CheckId) -> bool {
+        self.state().checks.get(&id).is_some_and(|check| check.live.is_some())
     }
 
     fn emit(&self, id: CheckId, event: CheckEvent) {

@@ -47,6 +47,9 @@ pub struct AggregatorConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Most MiB of the store's pages; beyond it the oldest raw results go before their time. 0 for no limit.
     pub store_limit_mib: u64,
+    /// Most MiB of the windows, in which each agent has a cell of about 1 KiB for each target that it probes. When they are full,
+    /// further agents of a target count in history only. 0 for two fifths of the memory that the process may have, and at most 2 GiB.
+    pub window_limit_mib: u64,
     /// Ranges the address and port policy is lifted for. For labs and inner networks; leave it empty on the Internet.
     pub allow_cidr: Vec<IpNet>,
     /// Names that are ours and never probed.
@@ -66,6 +69,7 @@ impl Default for AggregatorConfig {
             public_url: None,
             trusted_proxies: Vec::new(),
             store_limit_mib: parallax_store::DEFAULT_LIMIT_BYTES / (1024 * 1024),
+            window_limit_mib: 0,
             allow_cidr: Vec::new(),
             own_names: Vec::new(),
             place: Vec::new(),

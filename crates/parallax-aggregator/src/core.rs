@@ -129,11 +129,13 @@ impl Core {
         Ok(removed)
     }
 
-    /// Ends an agent's identity.
+    /// Ends an agent's identity; `false` when there is none of this name.
     pub(crate) async fn revoke(&self, agent: &AgentId) -> Result<bool, StoreError> {
         let known = self.store.revoke(agent, self.now()).await?;
-        self.sessions.revoke(agent);
-        self.vantages_changed();
+        if known {
+            self.sessions.revoke(agent);
+            self.vantages_changed();
+        }
         Ok(known)
     }
 }

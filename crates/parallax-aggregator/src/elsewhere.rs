@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use parallax_diagnose::Elsewhere;
-use parallax_model::{Asn, Layer, Pop, ProbeResult, Region, Scope};
+use parallax_model::{Asn, Layer, Pop, Region, Scope};
 
-use crate::window::{Track, Window};
+use crate::window::{Seen, Track, Window};
 
 /// Fewer other sites than this tell nothing.
 const LEAST_SITES: u32 = 2;
@@ -25,7 +25,7 @@ enum Common {
 /// Answers of one site that have something in common, and how many of them fail.
 type Tallies = BTreeMap<Common, (u32, u32)>;
 
-fn common(track: &Track, result: &ProbeResult) -> Vec<Common> {
+fn common(track: &Track, result: &Seen) -> Vec<Common> {
     let mut common = Vec::with_capacity(5);
     common.extend(track.vantage().asn.map(Common::Network));
     common.extend(track.vantage().region.clone().map(Common::Region));
@@ -39,7 +39,7 @@ fn common(track: &Track, result: &ProbeResult) -> Vec<Common> {
 
 fn tallies(window: &Window) -> Tallies {
     let mut tallies = Tallies::new();
-    for (_, track) in window.newest() {
+    for track in window.newest() {
         let Some(result) = track.newest() else { continue };
         for common in common(track, result) {
             let (all, failing) = tallies.entry(common).or_default();

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use parallax_bus::{Published, Subscriber};
 use parallax_model::{AgentId, Diagnosis, Incident, Target, UnixMicros, Vantage};
-use parallax_store::{MinuteRow, SiteState, StoreError};
+use parallax_store::{MAX_GROUP, MinuteRow, SiteState, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -34,6 +35,8 @@ pub(crate) struct Evaluation {
     core: Arc<Core>,
     board: Board,
     subscriber: Subscriber,
+    /// How often an agent was refused a cell when that was said last.
+    refused: u64,
     /// Agents that were connected while this process did not end: at its end all of them leave.
     connected: Vec<(AgentId, Arc<Vantage>)>,
 }
@@ -41,7 +44,7 @@ pub(crate) struct Evaluation {
 impl Evaluation {
     /// An evaluation that goes on from `board`.
     pub(crate) const fn new(core: Arc<Core>, board: Board, subscriber: Subscriber) -> Self {
-        Self { core, board, subscriber, connected: Vec::new() }
+        Self { core, board, subscriber, refused: 0, connected: Vec::new() }
     }
 
     /// Runs until the soft signal, then takes what is still on the bus and writes what is counted.
@@ -126,26 +129,31 @@ impl Evaluation {
     /// Writes what changed. A store that fails is logged; what is said goes on being said.
     async fn keep(&self, changes: Changes, now: UnixMicros) {
         let watched = self.core.watched();
-        for (target, said, since) in changes.said {
-            // What only visitors asked for is theirs: its host is told to nobody but who debugs.
-            if watched.contains_key(&target) {
-                tracing::info!(target.host = %target.host, verdict = %said.verdict, said.sentence, "a verdict changed");
-            } else {
-                tracing::debug!(target.host = %target.host, verdict = %said.verdict, said.sentence, "a verdict changed");
-            }
-            let site = target.host.clone();
-            match serde_json::to_string(&Said { target, diagnosis: said, since, at: now }) {
-                Ok(state) => {
-                    let state = SiteState { site, state };
-                    Self::noted("keep what is said", self.core.store.put_site_state(state).await);
+        let store = &self.core.store;
+        // As many at once as the store commits together: after a restart every site's verdict may change in one turn.
+        stream::iter(changes.said)
+            .for_each_concurrent(MAX_GROUP, async |(target, said, since)| {
+                // What only visitors asked for is theirs: its host is told to nobody but who debugs.
+                if watched.contains_key(&target) {
+                    tracing::info!(target.host = %target.host, verdict = %said.verdict, said.sentence, "a verdict changed");
+                } else {
+                    tracing::debug!(target.host = %target.host, verdict = %said.verdict, said.sentence, "a verdict changed");
                 }
-                Err(error) => tracing::error!(%error, "a verdict cannot be written as JSON"),
-            }
-        }
-        for incident in changes.incidents {
-            log_incident(&incident);
-            Self::noted("keep an incident", self.core.store.put_incident(&incident).await);
-        }
+                let site = target.host.clone();
+                match serde_json::to_string(&Said { target, diagnosis: said, since, at: now }) {
+                    Ok(state) => {
+                        Self::noted("keep what is said", store.put_site_state(SiteState { site, state }).await);
+                    }
+                    Err(error) => tracing::error!(%error, "a verdict cannot be written as JSON"),
+                }
+            })
+            .await;
+        stream::iter(changes.incidents)
+            .for_each_concurrent(MAX_GROUP, async |incident| {
+                log_incident(&incident);
+                Self::noted("keep an incident", store.put_incident(&incident).await);
+            })
+            .await;
     }
 
     async fn keep_house(&mut self, all: bool) {
@@ -159,23 +167,34 @@ impl Evaluation {
         };
         let rows: Vec<MinuteRow> = self.board.take_minutes(now, all).into_iter().map(row).collect();
         if !rows.is_empty() {
-            Self::noted("keep minutes", self.core.store.add_minutes(rows).await);
+            let until = crate::minutes::counted_until(now, all);
+            Self::noted("keep minutes", self.core.store.add_counted(rows, until).await);
         }
         self.core.snapshot.publish_running(self.board.running_minutes());
+        self.show_cells();
         for site in self.board.forget(now) {
             Self::noted("forget a site", self.core.store.remove_site_state(&site).await.map(drop));
         }
         for incident in self.board.end_orphans(now) {
             Self::noted("end an incident", self.core.store.put_incident(&incident).await);
         }
-        self.refresh_reports().await;
     }
 
-    /// Reports grow old without anybody touching them.
-    async fn refresh_reports(&self) {
-        for site in self.core.reports.all().into_keys() {
-            Self::noted("count reports", self.core.count_reports(&site).await);
+    /// Says how full the windows are, and whether agents were refused a cell since this was said last.
+    fn show_cells(&mut self) {
+        let cells = *self.board.cells();
+        metrics::gauge!("parallax_window_cells").set(cells.taken() as f64);
+        metrics::gauge!("parallax_window_cells_limit").set(cells.limit() as f64);
+        metrics::counter!("parallax_window_refused_batches_total").absolute(cells.refused());
+        metrics::counter!("parallax_unasked_targets_total").absolute(self.board.unasked());
+        if cells.refused() > self.refused {
+            tracing::warn!(
+                batches = cells.refused() - self.refused,
+                cells = cells.limit(),
+                "the windows are full: some agents' results count in history only; raise `window_limit_mib` or watch less"
+            );
         }
+        self.refused = cells.refused();
     }
 
     fn noted(operation: &'static str, result: Result<(), StoreError>) {

@@ -19,12 +19,15 @@ use parallax_proto::v1::agent::session_request::Message as In;
 use parallax_proto::v1::agent::session_response::Message as Out;
 use parallax_proto::v1::agent::{
     Ack, Drain, EnrollRequest, EnrollResponse, Heartbeat, Hello, RenewRequest, RenewResponse, ResultBatch,
-    SessionRequest, SessionResponse, Welcome,
+    SessionRequest, SessionResponse, SoFar, Welcome,
 };
-use parallax_proto::{EnrollToken, address_to_wire, vantage_from_wire, vantage_to_wire};
+use parallax_proto::{
+    EnrollToken, WireError, address_to_wire, check_id_from_wire, result_from_wire, vantage_from_wire,
+    vantage_to_wire,
+};
 use parallax_store::{Appended, Heard, JournalBatch, RedeemError, StoreError};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -45,6 +48,9 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_UNACKED_BATCHES: u32 = 8;
 /// Batches of all agents that are decoded and wait for a place on the bus, so that a full bus holds up bytes and not columns.
 const MAX_DECODED_BATCHES: usize = 64;
+/// Batches of all agents on their way to disk, in KiB as they came: 64 MiB. An agent whose batch finds no room is not read from until
+/// there is some.
+const MAX_JOURNALLING_KIB: usize = 64 * 1_024;
 /// Most gaps that a Hello may tell.
 const MAX_GAPS: usize = 32;
 /// When agents should come back after a planned stop.
@@ -66,16 +72,19 @@ impl Ingest {
             bus,
             decoding: Arc::new(Decoding {
                 places: Semaphore::new(MAX_DECODED_BATCHES),
+                journalling: Arc::new(Semaphore::new(MAX_JOURNALLING_KIB)),
                 known: Known::default(),
             }),
         }
     }
 }
 
-/// What decoding batches of all agents shares.
+/// What taking in batches of all agents shares.
 #[derive(Debug)]
 struct Decoding {
     places: Semaphore,
+    /// Room for batches on their way to disk, in KiB.
+    journalling: Arc<Semaphore>,
     known: Known,
 }
 
@@ -205,6 +214,7 @@ struct Journalled {
     batch: ResultBatch,
     received_at: UnixMicros,
     kept: Result<Appended, StoreError>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Talk {
@@ -220,11 +230,11 @@ impl Talk {
         let seat = self.welcome(inbound).await?;
         tracing::info!(agent.id = %self.agent, agent.version = self.version, "an agent is connected");
         let result = self.listen(inbound, &seat).await;
-        self.core.sessions.leave(&seat);
+        drop(seat);
         self.core.vantages_changed();
-        self.heard().await?;
+        let noted = self.heard().await;
         tracing::info!(agent.id = %self.agent, "an agent is gone");
-        result
+        result.and(noted)
     }
 
     /// Reads Hello, answers Welcome and the whole schedule, and takes a seat among the connected.
@@ -289,13 +299,15 @@ impl Talk {
         loop {
             let room = self.journalling.len() < MAX_UNACKED_BATCHES as usize;
             let message = tokio::select! {
+                // Whose identity has ended brings in nothing more.
+                biased;
+                () = seat.end.cancelled() => return Err(self.why_ended()),
+                () = soft.cancelled() => return self.drain().await,
                 Some(journalled) = self.journalling.next(), if !self.journalling.is_empty() => {
                     self.acknowledge(journalled).await?;
                     continue;
                 }
                 message = tokio::time::timeout(SILENCE, inbound.message()), if room => message,
-                () = seat.end.cancelled() => return Err(self.why_ended()),
-                () = soft.cancelled() => return self.drain().await,
             };
             let message = message.map_err(|_| Status::deadline_exceeded("nothing was heard for 45 s"))??;
             let Some(message) = message else { return self.acknowledge_all().await };
@@ -306,9 +318,26 @@ impl Talk {
                     self.say(Out::Heartbeat(beat)).await?;
                     self.heard().await?;
                 }
+                Some(In::SoFar(so_far)) => self.hand_to_check(&so_far),
                 Some(In::Hello(_)) => return Err(Status::invalid_argument("hello comes once")),
                 // A kind of message from the future.
                 None => {}
+            }
+        }
+    }
+
+    /// Hands what a probe has seen so far to the check it is for. It is of use now or never.
+    fn hand_to_check(&self, so_far: &SoFar) {
+        let read = check_id_from_wire(&so_far.check_id).and_then(|check| {
+            let result = so_far.result.as_ref().ok_or(WireError::Missing("so_far.result"))?;
+            Ok((check, result_from_wire(result)?))
+        });
+        match read {
+            Ok((check, seen)) => {
+                self.core.checks.deliver_so_far(check, &self.agent, &self.vantage, seen);
+            }
+            Err(error) => {
+                tracing::debug!(agent.id = %self.agent, %error, "what is said of a check cannot be read");
             }
         }
     }
@@ -353,6 +382,7 @@ impl Talk {
                 "a batch has 1 to 1,000 results and begins at seq 1 or later",
             ));
         }
+        let room = self.room(batch.columns.len()).await?;
         let received_at = self.core.now();
         let journalled = JournalBatch {
             agent: self.agent.clone(),
@@ -365,9 +395,25 @@ impl Talk {
         let appending = self.core.store.begin_append(journalled).await;
         let appending = appending.map_err(|e| store_failed("journal results", &e))?;
         self.journalling.push_back(Box::pin(async move {
-            Journalled { batch, received_at, kept: appending.kept().await }
+            Journalled { batch, received_at, kept: appending.kept().await, _room: room }
         }));
         Ok(())
+    }
+
+    /// Waits for room for so many bytes; what is on its way makes room as it is acked, this agent's own too.
+    async fn room(&mut self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Status> {
+        let kib = u32::try_from(bytes.div_ceil(1_024).max(1)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.decoding.journalling).acquire_many_owned(kib);
+        let mut room = std::pin::pin!(room);
+        loop {
+            tokio::select! {
+                // Never closed.
+                room = &mut room => return Ok(room.ok()),
+                Some(journalled) = self.journalling.next(), if !self.journalling.is_empty() => {
+                    self.acknowledge(journalled).await?;
+                }
+            }
+        }
     }
 
     /// Waits for what is on its way to disk and acks it.
@@ -380,7 +426,7 @@ impl Talk {
 
     /// Acks a batch that is on disk and publishes what is new in it.
     async fn acknowledge(&mut self, journalled: Journalled) -> Result<(), Status> {
-        let Journalled { batch, received_at, kept } = journalled;
+        let Journalled { batch, received_at, kept, _room } = journalled;
         let appended = kept.map_err(|e| store_failed("journal results", &e))?;
         if appended.missing > 0 {
             tracing::warn!(agent.id = %self.agent, results = appended.missing, "results are missing: the agent dropped them before they were sent");

@@ -18,7 +18,6 @@ use crate::read::{CheckEvent, CheckRow, PanelMember};
 
 /// One event as a message. `joined` is told in the first one.
 pub(crate) fn to_wire(event: &CheckEvent, joined: bool) -> CheckResponse {
-    let us = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
     let event = match event {
         CheckEvent::Started { id, target, panel, at } => Event::Started(CheckStarted {
             check_id: id.to_string(),
@@ -27,18 +26,27 @@ pub(crate) fn to_wire(event: &CheckEvent, joined: bool) -> CheckResponse {
             joined,
             started_at_us: at.0,
         }),
-        CheckEvent::Row(row) => Event::Row(WireRow {
-            agent_id: row.agent.to_string(),
-            vantage: Some(vantage_to_wire(&row.vantage)),
-            result: Some(result_to_wire(&row.result)),
-            after_us: us(row.after),
-        }),
+        CheckEvent::SoFar(row) => Event::SoFar(row_to_wire(row)),
+        CheckEvent::Row(row) => Event::Row(row_to_wire(row)),
         CheckEvent::Verdict(diagnosis) => Event::Verdict(diagnosis_to_wire(diagnosis)),
         CheckEvent::Done { took, answered, asked } => {
-            Event::Done(CheckDone { took_us: us(*took), answered: *answered, asked: *asked })
+            Event::Done(CheckDone { took_us: micros(*took), answered: *answered, asked: *asked })
         }
     };
     CheckResponse { event: Some(event) }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn row_to_wire(row: &CheckRow) -> WireRow {
+    WireRow {
+        agent_id: row.agent.to_string(),
+        vantage: Some(vantage_to_wire(&row.vantage)),
+        result: Some(result_to_wire(&row.result)),
+        after_us: micros(row.after),
+    }
 }
 
 fn member_to_wire(member: &PanelMember) -> CheckAgent {
@@ -49,6 +57,14 @@ fn from_wire(response: &CheckResponse) -> Result<CheckEvent, WireError> {
     let agent = |id: &str| id.parse().map_err(|_| WireError::Missing("agent_id"));
     let place = |v: Option<&parallax_proto::v1::types::Vantage>| {
         v.map(vantage_from_wire).transpose().map(Option::unwrap_or_default)
+    };
+    let row = |r: &WireRow| {
+        Ok::<_, WireError>(Box::new(CheckRow {
+            agent: agent(&r.agent_id)?,
+            vantage: place(r.vantage.as_ref())?,
+            result: result_from_wire(r.result.as_ref().ok_or(WireError::Missing("result"))?)?,
+            after: Duration::from_micros(r.after_us),
+        }))
     };
     Ok(match response.event.as_ref().ok_or(WireError::Missing("event"))? {
         Event::Started(s) => {
@@ -62,12 +78,8 @@ fn from_wire(response: &CheckResponse) -> Result<CheckEvent, WireError> {
                 at: UnixMicros(s.started_at_us),
             }
         }
-        Event::Row(r) => CheckEvent::Row(Box::new(CheckRow {
-            agent: agent(&r.agent_id)?,
-            vantage: place(r.vantage.as_ref())?,
-            result: result_from_wire(r.result.as_ref().ok_or(WireError::Missing("result"))?)?,
-            after: Duration::from_micros(r.after_us),
-        })),
+        Event::SoFar(r) => CheckEvent::SoFar(row(r)?),
+        Event::Row(r) => CheckEvent::Row(row(r)?),
         Event::Verdict(d) => CheckEvent::Verdict(Box::new(diagnosis_from_wire(d)?)),
         Event::Done(d) => {
             CheckEvent::Done { took: Duration::from_micros(d.took_us), answered: d.answered, asked: d.asked }
@@ -109,6 +121,7 @@ mod tests {
                 panel: vec![PanelMember { agent, vantage: Vantage::default() }],
                 at: UnixMicros(9),
             },
+            CheckEvent::SoFar(Box::new(row.clone())),
             CheckEvent::Row(Box::new(row)),
             CheckEvent::Verdict(Box::new(Diagnosis::unknown("We cannot tell.", vec!["testers".to_owned()]))),
             CheckEvent::Done { took: Duration::from_secs(1), answered: 1, asked: 1 },

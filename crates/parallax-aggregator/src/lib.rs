@@ -5,11 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod authority;
+mod blocks;
 mod board;
 mod budget;
 mod checks;
 mod config;
+mod connection;
 mod core;
+mod crowd;
 mod elsewhere;
 mod evaluation;
 mod ingest;
@@ -34,13 +37,15 @@ mod vantages;
 mod window;
 
 pub use authority::AuthorityError;
+pub use blocks::joining;
 pub use config::{AggregatorConfig, DEFAULT_INTERVAL_MS, TargetSection};
 pub use listener::TlsSetupError;
 pub use place::Place;
 pub use read::{
-    BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryMinute, NetworkState, OurSide,
-    PanelMember, ReadError, ReadSide, ReportInput, ReportKind, ReportShares, SiteView, VantageNotice,
-    VantagePoint,
+    BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryHour, HistoryMinute, NetworkState,
+    OurSide, PanelMember, ReadError, ReadSide, ReportInput, ReportKind, ReportShares, SiteView,
+    VantageNotice, VantagePoint,
 };
 pub use reader::Reader;
 pub use start::{Aggregator, AggregatorParts, KEPT_FILES, OPERATOR_KEY_FILE, StartError};
+pub use window::Rows;

@@ -2,7 +2,7 @@
 //!
 //! Pure: moments come in, finished minutes go out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use parallax_model::{Host, Micros, UnixMicros};
 use parallax_proto::batch::{Results, TargetRows};
@@ -52,28 +52,34 @@ impl Counting {
     }
 }
 
-/// Minutes that are still being counted.
+/// Minutes that are still being counted: by the minute in which results came, then by that in which they were seen. What came in one
+/// minute is taken together, late results too: so one moment tells what is counted.
 #[derive(Debug, Default)]
 pub(crate) struct Minutes {
-    open: BTreeMap<UnixMicros, BTreeMap<Host, Counting>>,
+    open: BTreeMap<UnixMicros, HashMap<(UnixMicros, Host), Counting>>,
+}
+
+/// The start of the minute that `at` is in.
+const fn minute_of(at: UnixMicros) -> UnixMicros {
+    UnixMicros(at.0.div_euclid(MINUTE_US) * MINUTE_US)
+}
+
+/// Until when everything that came is counted, once [`Minutes::take`] took the same.
+pub(crate) const fn counted_until(now: UnixMicros, all: bool) -> UnixMicros {
+    if all { now.plus_micros(1) } else { minute_of(now) }
 }
 
 impl Minutes {
     /// Counts one target's results into the minutes in which they were seen. The agent's own failures count as nothing: they say
     /// nothing about the site.
     pub(crate) fn add(&mut self, seen: TargetRows<'_>, results: &Results, received_at: UnixMicros) {
-        let minute =
-            |row: u32| results.seen_at(row as usize, received_at).0.div_euclid(MINUTE_US) * MINUTE_US;
+        let minute = |row: u32| minute_of(results.seen_at(row as usize, received_at));
+        let came = self.open.entry(minute_of(received_at)).or_default();
         for same in seen.rows.chunk_by(|a, b| minute(*a) == minute(*b)) {
-            let at = UnixMicros(same.first().map_or(0, |row| minute(*row)));
-            let sites = self.open.entry(at).or_default();
-            if !sites.contains_key(&seen.target.host) {
-                sites.insert(seen.target.host.clone(), Counting::default());
-            }
-            if let Some(counting) = sites.get_mut(&seen.target.host) {
-                for row in same {
-                    counting.add(results, *row as usize);
-                }
+            let at = same.first().map_or(received_at, |row| minute(*row));
+            let counting = came.entry((at, seen.target.host.clone())).or_default();
+            for row in same {
+                counting.add(results, *row as usize);
             }
         }
     }
@@ -81,23 +87,24 @@ impl Minutes {
     /// The minutes that are counted so far and not taken yet, by site.
     pub(crate) fn running(&self) -> BTreeMap<Host, Vec<Minute>> {
         let mut running: BTreeMap<Host, Vec<Minute>> = BTreeMap::new();
-        for (at, sites) in &self.open {
-            for (site, counting) in sites {
-                running.entry(site.clone()).or_default().push(finish(*at, site.clone(), counting.clone()));
-            }
+        for ((at, site), counting) in self.open.values().flatten() {
+            running.entry(site.clone()).or_default().push(finish(*at, site.clone(), counting.clone()));
+        }
+        for minutes in running.values_mut() {
+            minutes.sort_unstable_by_key(|minute| minute.at);
         }
         running
     }
 
-    /// Takes the minutes that ended before `now`; with `all` also the one that runs, at the process's end.
+    /// Takes what came in minutes that ended before `now`; with `all` also in the one that runs, at the process's end.
     pub(crate) fn take(&mut self, now: UnixMicros, all: bool) -> Vec<Minute> {
-        let current = now.0.div_euclid(MINUTE_US) * MINUTE_US;
-        let later = if all { BTreeMap::new() } else { self.open.split_off(&UnixMicros(current)) };
+        let later = if all { BTreeMap::new() } else { self.open.split_off(&minute_of(now)) };
         let ended = std::mem::replace(&mut self.open, later);
-        let minute = |(at, sites): (UnixMicros, BTreeMap<Host, Counting>)| {
-            sites.into_iter().map(move |(site, counting)| finish(at, site, counting))
-        };
-        ended.into_iter().flat_map(minute).collect()
+        let minutes = ended.into_values().flatten();
+        let mut minutes: Vec<Minute> =
+            minutes.map(|((at, site), counting)| finish(at, site, counting)).collect();
+        minutes.sort_unstable_by(|a, b| (a.at, &a.site).cmp(&(b.at, &b.site)));
+        minutes
     }
 }
 
@@ -109,6 +116,8 @@ fn finish(at: UnixMicros, site: Host, mut counting: Counting) -> Minute {
 
 #[cfg(test)]
 mod tests {
+    use parallax_proto::batch::{Known, encode};
+
     use super::*;
     use crate::window::tests::result;
 
@@ -128,5 +137,25 @@ mod tests {
         assert_eq!(shape, [(at(0), 3, 1, Some(Micros(20_000)))]);
         assert_eq!(minutes.take(at(62), true).len(), 1);
         assert_eq!(minutes.take(at(62), true).len(), 0);
+    }
+
+    /// A crash in between finds either all of a minute's arrivals written, or none.
+    #[test]
+    fn late_results_are_taken_with_what_came_in_the_same_minute() {
+        let at = |s: i64| UnixMicros(0).plus_secs(s);
+        let mut columns = encode(&[result(200).as_ref().clone()]);
+        columns.waited_s = 3_600;
+        let late = Results::new(columns, &Known::default()).expect("own batch");
+        let on_time = Results::from_results(&[result(200).as_ref().clone()]).expect("it travels");
+        let mut minutes = Minutes::default();
+        for came in [&late, &on_time] {
+            came.by_target().iter().for_each(|seen| minutes.add(seen, came, at(7_210)));
+        }
+        assert_eq!(minutes.take(at(7_259), false), []);
+        assert_eq!(counted_until(at(7_259), false), at(7_200));
+        let taken: Vec<_> = minutes.take(at(7_260), false).iter().map(|m| m.at).collect();
+        assert_eq!(taken, [at(3_600), at(7_200)]);
+        assert_eq!(counted_until(at(7_260), false), at(7_260));
+        assert_eq!(counted_until(at(7_261), true), at(7_261).plus_micros(1));
     }
 }

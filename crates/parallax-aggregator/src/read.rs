@@ -16,6 +16,8 @@ use parallax_model::{
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
+use crate::window::Rows;
+
 /// A future that may be sent between threads and is made by a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -65,7 +67,7 @@ pub struct SiteView {
     /// Since when the verdict is what it is.
     pub since: UnixMicros,
     /// Every agent's latest result within the window.
-    pub rows: Vec<CheckRow>,
+    pub rows: Rows,
     /// What people reported in the last 15 minutes.
     pub reports: ReportCounts,
     /// The incident that lasts, if one does.
@@ -124,6 +126,19 @@ pub struct HistoryMinute {
     pub first_byte: Option<Micros>,
 }
 
+/// One hour of a site's past: what is left of it when its minutes are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryHour {
+    /// The hour's start.
+    pub at: UnixMicros,
+    /// How many results it has.
+    pub results: u64,
+    /// How many of them failed.
+    pub failures: u64,
+    /// Median time to the first byte of those that were ok, over the minutes' medians.
+    pub first_byte: Option<Micros>,
+}
+
 /// One agent and how it is.
 #[derive(Debug, Clone)]
 pub struct VantagePoint {
@@ -175,6 +190,8 @@ pub enum CheckEvent {
         /// When it began.
         at: UnixMicros,
     },
+    /// What an agent that has not answered has seen until now: a failure as it would stand if nothing more came. Its row replaces it.
+    SoFar(Box<CheckRow>),
     /// One agent answered.
     Row(Box<CheckRow>),
     /// The verdict as of the rows so far; sent when it changes.
@@ -291,6 +308,17 @@ pub trait ReadSide: Send + Sync + 'static {
         host: &'a Host,
         since: UnixMicros,
     ) -> BoxFuture<'a, Result<Vec<HistoryMinute>, ReadError>>;
+
+    /// Hours of a site from `since` on, oldest first, those without results left out: up to 400 days, where minutes are kept for 30.
+    /// The last one or two hours are not made yet.
+    fn hours<'a>(
+        &'a self,
+        host: &'a Host,
+        since: UnixMicros,
+    ) -> BoxFuture<'a, Result<Vec<HistoryHour>, ReadError>> {
+        let _ = (host, since);
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// Incidents, newest first.
     fn incidents<'a>(

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros, Vantage};
 use parallax_runtime::Tasks;
-use parallax_store::{CheckRecord, MinuteRow, ReportRow};
+use parallax_store::{CheckRecord, HourRow, MinuteRow, ReportRow};
 use tokio::sync::watch;
 
 use crate::checks::EndedCheck;
@@ -14,14 +15,16 @@ use crate::kept;
 use crate::minutes::Minute;
 use crate::panel::Near;
 use crate::read::{
-    BoxFuture, CheckRefusal, CheckStream, HistoryMinute, NetworkState, ReadError, ReadSide, ReportInput,
-    ReportKind, ReportShares, SiteView, VantagePoint,
+    BoxFuture, CheckRefusal, CheckStream, HistoryHour, HistoryMinute, NetworkState, ReadError, ReadSide,
+    ReportInput, ReportKind, ReportShares, SiteView, VantagePoint,
 };
 
 /// One minute.
 const MINUTE_US: u64 = 60_000_000;
 /// One day, in seconds.
 const DAY_S: i64 = 86_400;
+/// How long after the last one no more checks are expected to end, when the process stops.
+const LAST_CHECKS: Duration = Duration::from_millis(300);
 /// A page shows at most this many incidents.
 const MAX_INCIDENTS: u32 = 1_000;
 
@@ -100,6 +103,24 @@ impl ReadSide for Reader {
                 add_running(&mut minutes, &running);
             }
             Ok(minutes)
+        })
+    }
+
+    fn hours<'a>(
+        &'a self,
+        host: &'a Host,
+        since: UnixMicros,
+    ) -> BoxFuture<'a, Result<Vec<HistoryHour>, ReadError>> {
+        Box::pin(async move {
+            let rows = self.core.store.hours(host, since, self.core.now()).await;
+            let rows = rows.map_err(|e| Self::failed("read hours", &e))?;
+            let hour = |h: HourRow| HistoryHour {
+                at: h.hour,
+                results: h.results,
+                failures: h.failures,
+                first_byte: h.first_byte,
+            };
+            Ok(rows.into_iter().map(hour).collect())
         })
     }
 
@@ -229,9 +250,8 @@ pub(crate) async fn keep_checks(core: Arc<Core>, mut ended: tokio::sync::mpsc::R
             None => break,
         }
     }
-    // Running checks end with the soft signal too; theirs are written as well.
-    ended.close();
-    while let Some(check) = ended.recv().await {
+    // Running checks end with the soft signal too, each in its own task and a moment later; theirs are written as well.
+    while let Ok(Some(check)) = tokio::time::timeout(LAST_CHECKS, ended.recv()).await {
         keep_check(&core, check).await;
     }
 }

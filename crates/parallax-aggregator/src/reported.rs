@@ -11,8 +11,9 @@ use std::time::Duration;
 use parallax_diagnose::{PAST_QUARTERS, Past, QUARTER_S, RECENT_QUARTERS, Usual};
 use parallax_model::{Asn, Host, Incident, ReportCounts, UnixMicros};
 use parallax_store::StoreError;
+use tokio::time::MissedTickBehavior;
 
-use crate::core::{Core, lock};
+use crate::core::{Core, lock, store_failed};
 use crate::panel::Near;
 
 /// How far back reports count as "now", in seconds.
@@ -26,6 +27,9 @@ const USUAL_FOR: Duration = Duration::from_hours(1);
 const MAX_LEFT_OUT: u32 = 200;
 /// A network with this many reporters is asked first (diagnosis.md 3).
 const LEAST_REPORTERS: u32 = 3;
+
+/// How often the counts of every reported site are made anew.
+const RECOUNT_EVERY: Duration = Duration::from_secs(10);
 
 const QUARTER_US: i64 = QUARTER_S * 1_000_000;
 
@@ -81,6 +85,27 @@ impl Reports {
         let mut all = lock(&self.usual);
         if all.len() < MAX_REPORTED_SITES || all.contains_key(site) {
             all.insert(site.clone(), (now, Arc::clone(usual)));
+        }
+    }
+}
+
+/// Counts the reports of every reported site again and again until the soft signal: they grow old without anybody touching them.
+pub(crate) async fn keep_counting(core: Arc<Core>) {
+    let soft = core.tasks.soft().clone();
+    let mut turn = tokio::time::interval(RECOUNT_EVERY);
+    turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = turn.tick() => {}
+            () = soft.cancelled() => return,
+        }
+        for site in core.reports.all().into_keys() {
+            if soft.is_cancelled() {
+                return;
+            }
+            if let Err(error) = core.count_reports(&site).await {
+                drop(store_failed("count reports", &error));
+            }
         }
     }
 }

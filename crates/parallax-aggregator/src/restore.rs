@@ -7,43 +7,64 @@ use parallax_bus::Published;
 use parallax_model::{AgentId, Vantage};
 use parallax_proto::batch::{self, Known};
 use parallax_store::{JournalEntry, StoreError};
+use tokio::task::JoinSet;
 
-use crate::board::Board;
+use crate::blocks;
+use crate::board::{Board, Cells};
 use crate::core::Core;
 use crate::evaluation::Said;
 use crate::window;
 
+/// Pages of the journal that are read at once while windows take up those before.
+const PAGES_AT_ONCE: usize = 2;
+
 /// Brings the board to where it was. What is read of the journal is bounded by what windows look back on, however much there is:
 /// three intervals of the slowest target, at least 2 and at most 15 minutes; and the results that are in no minute yet.
-pub(crate) async fn restore(core: &Core) -> Result<Board, StoreError> {
+pub(crate) async fn restore(core: &Core, cells: Cells) -> Result<Board, StoreError> {
     let now = core.now();
-    let mut board = Board::new(core.store.open_incidents().await?);
+    let mut board = Board::new(core.store.open_incidents().await?, cells);
     let mut reach = window::reach(None);
     for (target, watched) in core.watched() {
         board.watch(&target, watched.interval, now);
         reach = reach.max(window::reach(Some(watched.interval)));
     }
     resume(core, &mut board).await?;
-    // Minutes are written when they end. What came after the last written one is counted again from the journal.
-    let counted_until = core.store.last_minute().await?.map(|m| m.plus_secs(60));
+    // Minutes are written when they end. What came after what is counted is counted again from the journal.
+    let counted_until = core.store.counted_until().await?;
     let windows = now.plus_micros(-i64::try_from(reach.as_micros()).unwrap_or(0));
     let since = counted_until.map_or(windows, |counted| counted.min(windows));
     let vantages: BTreeMap<AgentId, Arc<Vantage>> =
         core.snapshot.vantages().iter().map(|v| (v.agent.clone(), Arc::new(v.vantage.clone()))).collect();
+    let replay = Arc::new(Replay { vantages, known: Known::default() });
     let mut journal = core.store.journal_since(since).await?;
-    let known = Known::default();
     let (mut results, mut unreadable) = (0_usize, 0_usize);
-    while let Some(page) = journal.next_page().await? {
-        unreadable += page.damaged as usize;
-        for entry in page.entries {
-            match replayed(&vantages, &known, entry) {
-                Some(published) => {
+    let mut reading = JoinSet::new();
+    let mut more = true;
+    while more || !reading.is_empty() {
+        while more && reading.len() < PAGES_AT_ONCE {
+            let Some(page) = journal.next_page().await? else {
+                more = false;
+                break;
+            };
+            unreadable += page.damaged as usize;
+            let replay = Arc::clone(&replay);
+            reading.spawn_blocking(move || replay.read(page.entries));
+        }
+        // In no order: none of it changes a window. A page that could not be read to its end is like a batch that cannot be read.
+        match reading.join_next().await {
+            Some(Ok(read)) => {
+                unreadable += read.unreadable;
+                for published in read.batches {
                     results += published.results.len();
                     let uncounted = counted_until.is_none_or(|counted| published.received_at >= counted);
                     board.add(&published, uncounted);
                 }
-                None => unreadable += 1,
             }
+            Some(Err(error)) => {
+                tracing::error!(%error, "a page of the journal was not read");
+                unreadable += 1;
+            }
+            None => {}
         }
     }
     if unreadable > 0 {
@@ -76,17 +97,45 @@ async fn resume(core: &Core, board: &mut Board) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn replayed(
-    vantages: &BTreeMap<AgentId, Arc<Vantage>>,
-    known: &Known,
-    entry: JournalEntry,
-) -> Option<Published> {
-    let results = batch::read(&entry.batch.columns, entry.batch.count, known).ok()?;
-    let vantage = vantages.get(&entry.batch.agent).cloned();
-    Some(Published {
-        agent: entry.batch.agent,
-        vantage: vantage.unwrap_or_default(),
-        received_at: entry.batch.received_at,
-        results: Arc::new(results.without_first(entry.skip as usize)),
-    })
+/// What reading pages of the journal shares.
+struct Replay {
+    vantages: BTreeMap<AgentId, Arc<Vantage>>,
+    known: Known,
+}
+
+/// A page's batches.
+#[derive(Default)]
+struct Read {
+    batches: Vec<Published>,
+    unreadable: usize,
+}
+
+impl Replay {
+    fn read(&self, entries: Vec<JournalEntry>) -> Read {
+        let mut read = Read::default();
+        for entry in entries {
+            let Some(batches) = blocks::batches(entry) else {
+                read.unreadable += 1;
+                continue;
+            };
+            for batch in batches {
+                match self.published(batch) {
+                    Some(published) => read.batches.push(published),
+                    None => read.unreadable += 1,
+                }
+            }
+        }
+        read
+    }
+
+    fn published(&self, entry: JournalEntry) -> Option<Published> {
+        let results = batch::read(&entry.batch.columns, entry.batch.count, &self.known).ok()?;
+        let vantage = self.vantages.get(&entry.batch.agent).cloned();
+        Some(Published {
+            agent: entry.batch.agent,
+            vantage: vantage.unwrap_or_default(),
+            received_at: entry.batch.received_at,
+            results: Arc::new(results.without_first(entry.skip as usize)),
+        })
+    }
 }

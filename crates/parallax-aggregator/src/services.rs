@@ -9,12 +9,15 @@ mod network;
 mod site;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parallax_proto::v1::admin::admin_service_server::AdminServiceServer;
 use parallax_proto::v1::check::check_service_server::CheckServiceServer;
 use parallax_proto::v1::incident::incident_service_server::IncidentServiceServer;
 use parallax_proto::v1::network::network_service_server::NetworkServiceServer;
 use parallax_proto::v1::site::site_service_server::SiteServiceServer;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
 use tonic::service::Routes;
 use tonic::{Code, Status};
@@ -23,6 +26,8 @@ use crate::core::Core;
 use crate::read::{CheckRefusal, ReadError};
 use crate::reader::Reader;
 
+/// A watcher that takes nothing for so long is not there any more (T59).
+const STALLED: Duration = Duration::from_secs(30);
 /// Largest message of the public services, in bytes.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
@@ -71,4 +76,30 @@ fn refused(refusal: &CheckRefusal) -> Status {
 /// A failed read as a status; it was logged where it happened.
 fn unread(error: &ReadError) -> Status {
     Status::unavailable(error.to_string())
+}
+
+/// Sends a watcher its next message; `false` when it is gone, takes nothing, or the process stops.
+async fn told<T>(watcher: &mpsc::Sender<Result<T, Status>>, message: T, soft: &CancellationToken) -> bool {
+    tokio::select! {
+        sent = watcher.send_timeout(Ok(message), STALLED) => sent.is_ok(),
+        () = soft.cancelled() => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watcher_that_takes_nothing_is_left() {
+        let (watcher, mut reader) = mpsc::channel(1);
+        let soft = CancellationToken::new();
+        assert!(told(&watcher, 1, &soft).await, "there is room");
+        assert!(!told(&watcher, 2, &soft).await, "it waited in vain");
+        assert_eq!(reader.recv().await.map(|message| message.is_ok_and(|n| n == 1)), Some(true));
+        assert!(told(&watcher, 3, &soft).await, "it reads again");
+        soft.cancel();
+        assert!(!told(&watcher, 4, &soft).await, "the process stops");
+        reader.close();
+    }
 }

@@ -27,9 +27,10 @@ pub(crate) struct Session {
     generation: u64,
 }
 
-/// A place in the list; leaving it is explicit.
+/// A place in the list; dropping it leaves, however a session ends.
 #[derive(Debug)]
 pub(crate) struct Seat {
+    sessions: Sessions,
     agent: AgentId,
     generation: u64,
     /// Cancelled when the session must end: replaced by a newer one, revoked, or the process stops.
@@ -75,15 +76,8 @@ impl Sessions {
         if let Some(older) = state.sessions.insert(agent.clone(), session) {
             older.end.cancel();
         }
-        Some(Seat { agent: agent.clone(), generation, end })
-    }
-
-    /// Takes the agent off the list, unless a newer session has its place.
-    pub(crate) fn leave(&self, seat: &Seat) {
-        let mut state = self.state();
-        if state.sessions.get(&seat.agent).is_some_and(|s| s.generation == seat.generation) {
-            state.sessions.remove(&seat.agent);
-        }
+        drop(state);
+        Some(Seat { sessions: self.clone(), agent: agent.clone(), generation, end })
     }
 
     /// Refuses an agent from now on and ends its session.
@@ -127,6 +121,16 @@ impl Sessions {
     }
 }
 
+impl Drop for Seat {
+    /// Takes the agent off the list, unless a newer session has its place.
+    fn drop(&mut self) {
+        let mut state = self.sessions.state();
+        if state.sessions.get(&self.agent).is_some_and(|s| s.generation == self.generation) {
+            state.sessions.remove(&self.agent);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,9 +146,9 @@ mod tests {
         let older = join(&sessions, "a").expect("not revoked");
         let newer = join(&sessions, "a").expect("not revoked");
         assert!(older.end.is_cancelled() && !newer.end.is_cancelled());
-        sessions.leave(&older);
+        drop(older);
         assert_eq!(sessions.online().len(), 1);
-        sessions.leave(&newer);
+        drop(newer);
         assert_eq!(sessions.online().len(), 0);
     }
 

@@ -21,12 +21,13 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::authority::{Authority, AuthorityError, CA_FILE, CA_KEY_FILE, sha256, write_private};
+use crate::board::Cells;
 use crate::checks::{Checks, Surroundings};
 use crate::config::AggregatorConfig;
 use crate::core::Core;
 use crate::evaluation::Evaluation;
 use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES};
-use crate::listener::{TlsSetupError, accept, acceptor};
+use crate::listener::{self, Accepted, OwnTls, TlsSetupError, accept};
 use crate::place::Places;
 use crate::reader::{Reader, keep_checks};
 use crate::reported::Reports;
@@ -34,7 +35,7 @@ use crate::reporter::ReporterKey;
 use crate::restore::restore;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
-use crate::{services, upkeep, vantages};
+use crate::{reported, services, upkeep, vantages};
 
 /// The file in the data directory that holds the operator's key.
 pub const OPERATOR_KEY_FILE: &str = "operator.key";
@@ -103,8 +104,7 @@ impl Aggregator {
         let now = UnixMicros(clock.now_micros());
         let authority = Authority::open(&config.data_dir, now, rng.random())?;
         let operator_key = operator_key(config.data_dir.join(OPERATOR_KEY_FILE), &mut rng)?;
-        let identity = authority.server_identity(now, rng.random())?;
-        let acceptor = acceptor(&authority, identity)?;
+        let tls = Arc::new(OwnTls::new(&authority, now, rng.random())?);
         let sessions = Sessions::default();
         for agent in store.agents().await?.into_iter().filter(|a| a.revoked_at.is_some()) {
             sessions.revoke(&agent.agent);
@@ -139,12 +139,14 @@ impl Aggregator {
         });
         schedule(&core, config).await?;
         vantages::publish(&core).await?;
-        let publisher = evaluate(&core).await?;
-        serve_agents(&core, publisher, accept(agents_listener, acceptor, &tasks));
+        let publisher = evaluate(&core, Cells::within(config.window_limit_mib)).await?;
+        serve_agents(&core, publisher, accept(agents_listener, Arc::clone(&tls), &tasks));
+        tasks.spawn_essential("agents-certificate", listener::keep_fresh(tls, Arc::clone(&core)));
         tasks.spawn_essential("checks-keeper", keep_checks(Arc::clone(&core), ended_checks));
         tasks.spawn_essential("vantages", vantages::keep_fresh(Arc::clone(&core)));
         tasks.spawn_essential("store", watch_store(Arc::clone(&core)));
         tasks.spawn_essential("store-upkeep", upkeep::keep_up(Arc::clone(&core)));
+        tasks.spawn_essential("reports", reported::keep_counting(Arc::clone(&core)));
         let reader = Reader::new(Arc::clone(&core));
         let routes = services::routes(&core, &reader)?;
         Ok(Self { core, reader, routes })
@@ -234,14 +236,12 @@ async fn schedule(core: &Arc<Core>, config: &AggregatorConfig) -> Result<(), Sto
     Ok(())
 }
 
-async fn evaluate(core: &Arc<Core>) -> Result<Publisher, StoreError> {
-    let board = restore(core).await?;
+async fn evaluate(core: &Arc<Core>, cells: Cells) -> Result<Publisher, StoreError> {
+    let board = restore(core, cells).await?;
     let (publisher, subscriber) = ResultBus::new().split();
     core.tasks.spawn_essential("evaluation", Evaluation::new(Arc::clone(core), board, subscriber).run());
     Ok(publisher)
 }
-
-type Accepted = mpsc::Receiver<Result<tokio_rustls::server::TlsStream<tokio::net::TcpStream>, io::Error>>;
 
 fn serve_agents(core: &Arc<Core>, publisher: Publisher, accepted: Accepted) {
     let ingest = AgentServiceServer::new(Ingest::new(Arc::clone(core), publisher))

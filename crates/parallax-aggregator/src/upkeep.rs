@@ -1,23 +1,28 @@
-//! The store's upkeep, apart from the evaluation, which must not wait for it: hours are made of minutes, what is old is pruned, sizes
-//! and damage are shown. A look through the whole store follows each start.
+//! The store's upkeep, apart from the evaluation, which must not wait for it: hours are made of minutes, what is old is pruned, old
+//! batches are joined, sizes and damage are shown. A look through the whole store follows each start.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_store::{Depth, Store};
+use parallax_model::UnixMicros;
+use parallax_store::{Depth, Join, Store};
 use tokio::time::MissedTickBehavior;
 
+use crate::blocks;
 use crate::core::{Core, store_failed};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(10);
 /// How often a full disk is looked at again.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
+/// How often a turn may ask the store to join batches, about a million results each time.
+const JOINS_A_TURN: u32 = 8;
 /// A store up to this size is looked through after each start; a larger one by its operator, with `parallax data check`.
 const LOOKED_THROUGH_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Keeps the store in order until the soft signal.
 pub(crate) async fn keep_up(core: Arc<Core>) {
+    let join = blocks::joining();
     let soft = core.tasks.soft().clone();
     let mut turn = tokio::time::interval(EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -39,11 +44,11 @@ pub(crate) async fn keep_up(core: Arc<Core>) {
             () = soft.cancelled() => return,
         }
         // A turn that has begun is finished: it is made of small steps.
-        keep_once(&core).await;
+        keep_once(&core, &join).await;
     }
 }
 
-async fn keep_once(core: &Core) {
+async fn keep_once(core: &Core, join: &Join) {
     let now = core.now();
     // Pruning first: on a full disk it makes the room that the hours need.
     match core.store.prune(now).await {
@@ -54,7 +59,21 @@ async fn keep_once(core: &Core) {
         Ok(hours) => tracing::trace!(hours, "hours were made"),
         Err(error) => drop(store_failed("make hours", &error)),
     }
+    join_batches(core, join, now).await;
     show(&core.store).await;
+}
+
+/// Joins what is old enough, as far as one turn goes.
+async fn join_batches(core: &Core, join: &Join, now: UnixMicros) {
+    for _ in 0..JOINS_A_TURN {
+        match core.store.join_batches(now, join).await {
+            Ok(joined) if joined.more && !core.tasks.soft().is_cancelled() => {
+                tracing::trace!(?joined, "old batches were joined");
+            }
+            Ok(_) => return,
+            Err(error) => return drop(store_failed("join batches", &error)),
+        }
+    }
 }
 
 async fn show(store: &Store) {

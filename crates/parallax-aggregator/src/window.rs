@@ -6,21 +6,27 @@
 
 mod marks;
 mod memory;
+mod rows;
+mod seen;
 mod track;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_diagnose::{CertProblem, Trial, World, WorldAgent, WorldReports, WorldResult, covers, onset};
 use parallax_model::{
-    AgentId, FailureKind, NetworkKind, Onset, ProbeResult, ReportCounts, Scope, TlsFailure, UnixMicros,
-    Vantage, Verdict,
+    AgentId, BeaconState, Emitter, FailureKind, Family, Micros, NetworkKind, Onset, Outcome, PageKind,
+    ProbeResult, Protocol, ReportCounts, RetryOutcome, Scope, StatusCode, Target, TieBreakers, TlsFailure,
+    UnixMicros, Vantage, Verdict,
 };
+use parallax_proto::batch::Results;
 
-use crate::read::CheckRow;
 use crate::reported::Reported;
+pub(crate) use marks::KEPT as ONSET_KEPT;
 use marks::Mark;
+pub use rows::Rows;
+pub(crate) use seen::Seen;
 pub(crate) use track::{ROUNDS, Track};
 
 /// Results older than this never count, however long the interval.
@@ -29,6 +35,8 @@ const MAX_AGE: Duration = Duration::from_mins(15);
 const MIN_AGE: Duration = Duration::from_mins(2);
 /// Intervals a window reaches back: three rounds (diagnosis.md 5.10).
 const INTERVALS: u32 = 3;
+/// An agent that was not heard for so long is forgotten, with what it was used to.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 /// How much a failure counts whose retry worked, when the beginning of a fault is looked for.
 const WAVERS: f64 = 0.3;
 
@@ -48,17 +56,30 @@ pub(crate) struct Around<'a> {
     pub silent: &'a BTreeSet<AgentId>,
 }
 
-/// The window of one target.
+/// The window of one target: a cell for each agent that sent something of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     interval: Option<Duration>,
-    tracks: BTreeMap<AgentId, Track>,
+    // One piece of memory each: the next batch of the agent touches it and nothing of its neighbours.
+    #[expect(clippy::vec_box, reason = "a growing vector would move all cells, and waste up to half")]
+    tracks: Vec<Box<Track>>,
+    places: HashMap<AgentId, u32>,
+    /// Places in the order of the agents.
+    order: Vec<u32>,
+    /// No result in it is older.
+    oldest: UnixMicros,
 }
 
 impl Window {
     /// An empty window of a target that is probed every `interval`, or only when asked.
-    pub(crate) const fn new(interval: Option<Duration>) -> Self {
-        Self { interval, tracks: BTreeMap::new() }
+    pub(crate) fn new(interval: Option<Duration>) -> Self {
+        Self {
+            interval,
+            tracks: Vec::new(),
+            places: HashMap::new(),
+            order: Vec::new(),
+            oldest: UnixMicros(i64::MAX),
+        }
     }
 
     /// Says how often the target is probed from now on.
@@ -71,18 +92,65 @@ impl Window {
         self.interval
     }
 
-    /// Adds a result that was seen at `at`; one that is not applicable says nothing and is left out.
-    pub(crate) fn add(
+    /// How many cells it has.
+    pub(crate) const fn cells(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// Which cell is this agent's.
+    pub(crate) fn cell_of(&self, agent: &AgentId) -> Option<usize> {
+        self.places.get(agent).map(|place| *place as usize)
+    }
+
+    /// A cell for an agent that has none.
+    pub(crate) fn open(&mut self, agent: &AgentId, vantage: &Arc<Vantage>) -> usize {
+        let cell = self.tracks.len();
+        let place = u32::try_from(cell).unwrap_or(u32::MAX);
+        let after = self.order.partition_point(|known| self.tracks[*known as usize].agent() < agent);
+        self.order.insert(after, place);
+        self.places.insert(agent.clone(), place);
+        self.tracks.push(Box::new(Track::new(agent, vantage)));
+        cell
+    }
+
+    /// Adds a row of a batch to a cell of this window, as it was seen at `at`.
+    pub(crate) fn add_row(
         &mut self,
-        agent: AgentId,
+        cell: usize,
         vantage: &Arc<Vantage>,
         at: UnixMicros,
-        result: Arc<ProbeResult>,
+        row: (&Results, usize),
     ) {
-        if result.outcome.is_not_applicable() {
-            return;
+        let Some(track) = self.tracks.get_mut(cell) else { return };
+        track.add(vantage, at, row);
+        self.oldest = self.oldest.min(at);
+    }
+
+    /// Takes the cell away whose agent was not heard for longest.
+    pub(crate) fn close_longest_unheard(&mut self) {
+        let unheard = self.tracks.iter().min_by(|a, b| (a.heard(), a.agent()).cmp(&(b.heard(), b.agent())));
+        if let Some(agent) = unheard.map(|track| track.agent().clone()) {
+            self.keep(|track| *track.agent() != agent);
         }
-        self.tracks.entry(agent).or_insert_with(|| Track::new(vantage)).add(vantage, at, result);
+    }
+
+    /// Forgets agents that were not heard for long. Returns how many.
+    pub(crate) fn forget(&mut self, now: UnixMicros) -> usize {
+        let kept = u64::try_from(FORGOTTEN_AFTER.as_micros()).unwrap_or(u64::MAX);
+        let before = self.tracks.len();
+        if self.tracks.iter().any(|track| now.since(track.heard()) > kept) {
+            self.keep(|track| now.since(track.heard()) <= kept);
+        }
+        before - self.tracks.len()
+    }
+
+    fn keep(&mut self, wanted: impl Fn(&Track) -> bool) {
+        self.tracks.retain(|track| wanted(track));
+        self.tracks.shrink_to_fit();
+        let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        self.places = self.tracks.iter().enumerate().map(|(n, t)| (t.agent().clone(), place(n))).collect();
+        self.order = (0..place(self.tracks.len())).collect();
+        self.order.sort_unstable_by_key(|n| self.tracks[*n as usize].agent());
     }
 
     /// How far back results count.
@@ -93,41 +161,51 @@ impl Window {
     /// Drops results that are too old. Returns whether any was.
     pub(crate) fn expire(&mut self, now: UnixMicros) -> bool {
         let reach = u64::try_from(self.reach().as_micros()).unwrap_or(u64::MAX);
+        if now.since(self.oldest) <= reach {
+            return false;
+        }
         let mut dropped = false;
-        for track in self.tracks.values_mut() {
+        for track in &mut self.tracks {
             dropped |= track.expire(now, reach);
         }
+        self.oldest =
+            self.tracks.iter().filter_map(|track| track.oldest()).min().unwrap_or(UnixMicros(i64::MAX));
         dropped
     }
 
     /// Whether no result is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tracks.values().all(Track::is_empty)
+        self.tracks.iter().all(|track| track.is_empty())
     }
 
     /// Counts the results since the last call into the agents' baselines, if the target was up meanwhile.
     pub(crate) fn settle(&mut self, up: bool) {
-        self.tracks.values_mut().for_each(|t| t.settle(up));
+        self.tracks.iter_mut().for_each(|t| t.settle(up));
     }
 
-    fn tracks<'a>(&'a self, around: &'a Around<'_>) -> impl Iterator<Item = (&'a AgentId, &'a Track)> {
-        self.tracks.iter().filter(|(agent, track)| !track.is_empty() && !around.silent.contains(*agent))
+    /// The cells in the order of their agents.
+    fn in_order(&self) -> impl Iterator<Item = &Track> {
+        self.order.iter().filter_map(|place| self.tracks.get(*place as usize)).map(Box::as_ref)
+    }
+
+    fn track(&self, agent: &AgentId) -> Option<&Track> {
+        self.tracks.get(self.cell_of(agent)?).map(Box::as_ref)
     }
 
     /// What diagnosis is asked about. Of a watched target every connected agent was asked; those who have not answered are named
     /// in the world without results.
     pub(crate) fn world(&self, now: UnixMicros, around: &Around<'_>) -> World {
         let mut world = World::default();
-        let unheard = |agent: &AgentId| self.tracks.get(agent).is_none_or(Track::is_empty);
+        let unheard = |agent: &AgentId| self.track(agent).is_none_or(Track::is_empty);
         if self.interval.is_some() {
             let asked = around.connected.iter().filter(|(agent, _)| unheard(agent));
             world.agents.extend(asked.map(|(agent, vantage)| world_agent(agent, vantage)));
         }
-        for (agent, track) in self.tracks(around) {
-            let mut known = world_agent(agent, track.vantage());
+        for track in self.newest().filter(|track| !around.silent.contains(track.agent())) {
+            let mut known = world_agent(track.agent(), track.vantage());
             known.fail_rate = Some(track.fail_rate());
             world.agents.push(known);
-            world.results.extend(track.results(agent, now));
+            world.results.extend(track.results(now));
         }
         let counts = around.reported.counts;
         if counts != ReportCounts::default() {
@@ -139,14 +217,14 @@ impl Window {
                 by_asn: around.reported.by_asn.clone(),
             });
         }
-        world.changes = memory::changes(self.tracks.values().map(Track::habits), now);
+        world.changes = memory::changes(self.tracks.iter().map(|track| track.habits()), now);
         world
     }
 
-    /// When the fault of these scopes began, looked for in the last half hour and not before `earliest`.
+    /// When the fault of these scopes began, not before `earliest`; [`ONSET_KEPT`] is how far back it can be told.
     pub(crate) fn onset(&self, verdict: Verdict, scopes: &[Scope], earliest: UnixMicros) -> Option<Onset> {
         let mut trials = Vec::new();
-        for track in self.tracks.values() {
+        for track in self.in_order() {
             let place_now = track.place();
             let inside = |marked: &marks::Marked| {
                 let protocol = marked.protocol.or(place_now.protocol);
@@ -162,30 +240,30 @@ impl Window {
 
     /// Agents that answer now, and of those the ones whose newest answer is a failure.
     pub(crate) fn tally(&self, silent: &BTreeSet<AgentId>) -> (usize, usize) {
-        let heard = self.tracks.iter().filter(|(agent, _)| !silent.contains(*agent));
-        let newest = heard.filter_map(|(_, track)| track.newest_mark());
+        let heard = self.tracks.iter().filter(|track| !silent.contains(track.agent()));
+        let newest = heard.filter_map(|track| track.newest_mark());
         newest.fold((0, 0), |(all, failing), mark| (all + 1, failing + usize::from(mark == Mark::Fails)))
     }
 
     /// Agents whose newest answer is a failure.
     pub(crate) fn failing(&self) -> impl Iterator<Item = &AgentId> {
-        self.tracks.iter().filter(|(_, t)| t.newest_mark() == Some(Mark::Fails)).map(|(agent, _)| agent)
+        self.tracks.iter().filter(|track| track.fails()).map(|track| track.agent())
     }
 
     /// Whether this agent's newest answer is a good one.
     pub(crate) fn works_for(&self, agent: &AgentId) -> bool {
-        let newest = self.tracks.get(agent).and_then(Track::newest_mark);
+        let newest = self.track(agent).and_then(Track::newest_mark);
         matches!(newest, Some(Mark::Works | Mark::Slow))
     }
 
-    /// Every agent's newest result with its place.
-    pub(crate) fn newest(&self) -> impl Iterator<Item = (&AgentId, &Track)> {
-        self.tracks.iter().filter(|(_, track)| !track.is_empty())
+    /// Every agent that has a result, in the order of the agents.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Track> {
+        self.in_order().filter(|track| !track.is_empty())
     }
 
-    /// Every agent's latest result, with its age.
-    pub(crate) fn rows(&self, now: UnixMicros) -> Vec<CheckRow> {
-        self.tracks.iter().filter_map(|(agent, track)| track.row(agent, now)).collect()
+    /// Every agent's latest result of `target`, with its age.
+    pub(crate) fn rows(&self, target: &Target, now: UnixMicros) -> Rows {
+        Rows::new(target.clone(), self.in_order().filter_map(|track| track.row(now)).collect())
     }
 }
 
@@ -217,35 +295,100 @@ pub(crate) fn world_agent(agent: &AgentId, vantage: &Vantage) -> WorldAgent {
     }
 }
 
+/// What diagnosis asks of a result, wherever it is kept.
+#[derive(Debug, Clone, Copy)]
+struct Told<'a> {
+    outcome: Outcome,
+    status: Option<StatusCode>,
+    emitter: Option<&'a Emitter>,
+    address: Option<std::net::IpAddr>,
+    family: Option<Family>,
+    protocol: Option<Protocol>,
+    resolver: Option<&'a str>,
+    ttl_left_s: Option<u32>,
+    first_byte: Option<Micros>,
+    beacon: BeaconState,
+    retry: Option<RetryOutcome>,
+    retry_after_s: Option<u32>,
+    tie_breakers: TieBreakers,
+    page: Option<PageKind>,
+}
+
+impl<'a> From<&'a ProbeResult> for Told<'a> {
+    fn from(result: &'a ProbeResult) -> Self {
+        Self {
+            outcome: result.outcome,
+            status: result.status,
+            emitter: result.emitter.as_ref(),
+            address: result.address,
+            family: result.family,
+            protocol: result.protocol,
+            resolver: result.dns.resolver.as_deref(),
+            ttl_left_s: result.dns.ttl_left_s,
+            first_byte: result.phases.first_byte,
+            beacon: result.beacon,
+            retry: result.retry,
+            retry_after_s: result.retry_after_s,
+            tie_breakers: result.tie_breakers,
+            page: result.body.as_ref().and_then(|body| body.page),
+        }
+    }
+}
+
+impl<'a> From<&'a Seen> for Told<'a> {
+    fn from(seen: &'a Seen) -> Self {
+        Self {
+            outcome: seen.outcome,
+            status: seen.status,
+            emitter: seen.emitter.as_deref(),
+            address: seen.address,
+            family: seen.family,
+            protocol: seen.protocol,
+            resolver: seen.resolver(),
+            ttl_left_s: seen.ttl_left_s(),
+            first_byte: seen.first_byte(),
+            beacon: seen.beacon,
+            retry: seen.retry,
+            retry_after_s: seen.retry_after_s(),
+            tie_breakers: seen.tie_breakers(),
+            page: seen.page,
+        }
+    }
+}
+
 /// A result as diagnosis knows it.
-pub(crate) fn world_result(agent: &AgentId, seen: &ProbeResult, age: Duration) -> WorldResult {
-    let first_byte_ms = seen.phases.first_byte.map(parallax_model::Micros::as_millis_f64);
-    let failed = !seen.outcome.is_ok();
+pub(crate) fn world_result(agent: &AgentId, result: &ProbeResult, age: Duration) -> WorldResult {
+    told_result(agent, result.into(), age)
+}
+
+fn told_result(agent: &AgentId, told: Told<'_>, age: Duration) -> WorldResult {
+    let first_byte_ms = told.first_byte.map(Micros::as_millis_f64);
+    let failed = !told.outcome.is_ok();
     WorldResult {
         age_ms: u64::try_from(age.as_millis()).ok(),
-        status: seen.status,
-        pop: seen.emitter.as_ref().and_then(|e| e.pop.clone()),
-        address: seen.address,
-        family: seen.family,
-        protocol: seen.protocol,
-        resolver: seen.dns.resolver.as_ref().map(|r| r.as_ref().to_owned()),
-        emitter: seen.emitter.as_ref().map(|e| e.name.as_ref().to_owned()),
+        status: told.status,
+        pop: told.emitter.and_then(|e| e.pop.clone()),
+        address: told.address,
+        family: told.family,
+        protocol: told.protocol,
+        resolver: told.resolver.map(str::to_owned),
+        emitter: told.emitter.map(|e| e.name.as_ref().to_owned()),
         ttfb_ms: first_byte_ms,
-        beacon: Some(seen.beacon),
-        retry: seen.retry,
-        address_current: seen.tie_breakers.address_current,
-        static_ok: seen.tie_breakers.static_ok,
-        other_address_ok: seen.tie_breakers.other_address.map(|_| true),
-        other_family_ok: seen.tie_breakers.other_family_ok,
-        other_port_open: seen.tie_breakers.other_port_open,
-        without_h3_ok: seen.tie_breakers.without_h3_ok,
-        soa_serial: seen.tie_breakers.soa_serial,
-        cert_problem: seen.outcome.kind().and_then(certificate_problem),
-        kind: kind(seen).map(str::to_owned),
+        beacon: Some(told.beacon),
+        retry: told.retry,
+        address_current: told.tie_breakers.address_current,
+        static_ok: told.tie_breakers.static_ok,
+        other_address_ok: told.tie_breakers.other_address.map(|_| true),
+        other_family_ok: told.tie_breakers.other_family_ok,
+        other_port_open: told.tie_breakers.other_port_open,
+        without_h3_ok: told.tie_breakers.without_h3_ok,
+        soa_serial: told.tie_breakers.soa_serial,
+        cert_problem: told.outcome.kind().and_then(certificate_problem),
+        kind: kind(told).map(str::to_owned),
         error_ms: if failed { first_byte_ms } else { None },
-        retry_after: seen.retry_after_s.map(f64::from),
-        ttl_left_s: seen.dns.ttl_left_s,
-        ..WorldResult::new(agent.clone(), seen.outcome.into())
+        retry_after: told.retry_after_s.map(f64::from),
+        ttl_left_s: told.ttl_left_s,
+        ..WorldResult::new(agent.clone(), told.outcome.into())
     }
 }
 
@@ -265,12 +408,12 @@ fn certificate_problem(kind: FailureKind) -> Option<CertProblem> {
 }
 
 /// What the answer is in the explainer's words, where it is not the site's own page.
-fn kind(seen: &ProbeResult) -> Option<&'static str> {
-    if let Some(page) = seen.body.as_ref().and_then(|body| body.page) {
+fn kind(told: Told<'_>) -> Option<&'static str> {
+    if let Some(page) = told.page {
         return Some(page.as_str());
     }
     // RFC 9110, 15.5.20: the server does not serve this name.
-    (seen.status.is_some_and(|code| code.get() == 421)).then_some("wrong-host")
+    (told.status.is_some_and(|code| code.get() == 421)).then_some("wrong-host")
 }
 
 #[cfg(test)]

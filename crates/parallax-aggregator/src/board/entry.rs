@@ -11,7 +11,7 @@ use parallax_model::{AgentId, Diagnosis, Host, Incident, IncidentId, Layer, Targ
 use crate::elsewhere::Neighbourhood;
 use crate::read::SiteView;
 use crate::reported::Reported;
-use crate::window::{Around, Window};
+use crate::window::{Around, ONSET_KEPT, Window};
 
 /// A recovery must last this many intervals.
 const RECOVER_INTERVALS: u32 = 3;
@@ -165,7 +165,8 @@ impl Entry {
         let mut incident = self.course.find(found, now, patience, new_id);
         let after = self.course.said().cloned();
         if let (Some(said), Some(opened)) = (&after, incident.as_ref().filter(|i| i.steps.len() == 1)) {
-            let earliest = last_end.unwrap_or_default();
+            let kept = i64::try_from(ONSET_KEPT.as_micros()).unwrap_or(i64::MAX);
+            let earliest = last_end.unwrap_or_default().max(now.plus_micros(-kept));
             let onset = self.window.onset(said.verdict, &said.scopes, earliest);
             let placed = onset.and_then(|onset| self.course.place_onset(onset).cloned());
             incident = Some(placed.unwrap_or_else(|| opened.clone()));
@@ -195,7 +196,7 @@ impl Entry {
             diagnosis,
             at: now,
             since,
-            rows: self.window.rows(now),
+            rows: self.window.rows(target, now),
             reports,
             interval: self.window.interval(),
         }));
@@ -211,8 +212,8 @@ fn silent_witnesses(host: &Host) -> Diagnosis {
 
 /// The CDN whose edge wrote most of the failures: sites behind it fail together.
 fn failing_edge(window: &Window) -> Option<String> {
-    let failing = window.newest().filter(|(_, track)| track.fails());
-    let edges = failing.map(|(_, track)| {
+    let failing = window.newest().filter(|track| track.fails());
+    let edges = failing.map(|track| {
         let emitter = track.newest()?.emitter.as_ref()?;
         (emitter.layer == Layer::Edge).then(|| format!("the CDN {}", emitter.name))
     });
@@ -221,7 +222,7 @@ fn failing_edge(window: &Window) -> Option<String> {
 
 /// The network prefix that most agents meet.
 fn servers(window: &Window) -> Option<String> {
-    most(window.newest().map(|(_, track)| track.newest()?.address.map(prefix)))
+    most(window.newest().map(|track| track.newest()?.address.map(prefix)))
 }
 
 fn prefix(address: IpAddr) -> String {

@@ -1,4 +1,4 @@
-use parallax_model::{Asn, Disagreement, Region, Scope, Verdict};
+use parallax_model::{Asn, CheckId, Disagreement, ProbeResult, Region, Scope, Verdict};
 
 use super::*;
 use crate::window::tests::result;
@@ -287,7 +287,7 @@ fn of_two_open_incidents_of_one_site_the_older_goes_on() {
         let site = "example.com".parse().expect("a host");
         Incident { id: IncidentId(id), site, opened_at: at(opened), closed_at: None, onset: None, steps }
     };
-    let mut board = Board::new(vec![incident(1, 10), incident(2, 20)]);
+    let mut board = Board::new(vec![incident(1, 10), incident(2, 20)], Cells::default());
     board.watch(&url("https://example.com/"), Duration::from_secs(10), at(30));
     let ended: Vec<_> = board.end_orphans(at(30)).into_iter().map(|i| (i.id, i.closed_at)).collect();
     assert_eq!(ended, [(IncidentId(2), Some(at(25)))]);
@@ -332,10 +332,65 @@ fn an_incident_whose_site_is_gone_ends_after_a_day() {
         onset: None,
         steps: vec![step],
     };
-    let mut board = Board::new(vec![open]);
+    let mut board = Board::new(vec![open], Cells::default());
     let at = |hours: i64| at(hours * 3_600);
     assert_eq!(board.end_orphans(at(23)), []);
     let ended: Vec<_> = board.end_orphans(at(24)).into_iter().map(|i| (i.id, i.closed_at)).collect();
     assert_eq!(ended, [(IncidentId(1), Some(at(24)))]);
     assert_eq!(board.end_orphans(at(48)), []);
+}
+
+/// One result of each of these targets, from one agent.
+fn heard(board: &mut Board, agent: &str, targets: &[&str], s: i64) {
+    let one = |text: &&str| ProbeResult { target: url(text), ..result(200).as_ref().clone() };
+    let results: Vec<ProbeResult> = targets.iter().map(one).collect();
+    let results = Arc::new(Results::from_results(&results).expect("they travel"));
+    let (agent, vantage) = (agent.parse().expect("an id"), Arc::default());
+    board.add(&Published { agent, vantage, received_at: at(s), results }, true);
+}
+
+#[test]
+fn when_all_cells_are_taken_those_who_are_there_stay_and_every_target_has_its_share() {
+    let cells_of = |board: &Board, text: &str| board.entries.get(&url(text)).map(|e| e.window.cells());
+    let [one, two] = ["https://one.example/", "https://two.example/"];
+    let mut board = Board::new(Vec::new(), Cells::of(4));
+    for target in [one, two] {
+        board.watch(&url(target), Duration::from_secs(10), at(0));
+    }
+    for n in 0..6 {
+        heard(&mut board, &format!("a{n}"), &[one], n);
+    }
+    assert_eq!((cells_of(&board, one), board.cells().refused()), (Some(4), 2));
+    let kept: Vec<_> = board.entries[&url(one)].window.newest().map(|t| t.agent().to_string()).collect();
+    assert_eq!(kept, ["a0", "a1", "a2", "a3"]);
+    for n in 0..6 {
+        heard(&mut board, &format!("a{n}"), &[two], 10 + n);
+    }
+    assert_eq!((cells_of(&board, one), cells_of(&board, two)), (Some(2), Some(2)));
+    assert_eq!((board.cells().taken(), board.cells().refused()), (4, 6));
+    // Minutes count everybody.
+    let counted: u32 = board.running_minutes().values().flatten().map(|minute| minute.results).sum();
+    assert_eq!(counted, 12);
+    // What is forgotten makes room.
+    board.unwatch(&url(one));
+    board.unwatch(&url(two));
+    board.forget(at(2 * 24 * 3_600));
+    assert_eq!(board.cells().taken(), 0);
+}
+
+#[test]
+fn what_nobody_asked_for_is_not_taken_up() {
+    let mut board = Board::default();
+    let mut add = |text: &str, check: Option<CheckId>| {
+        let one = ProbeResult { target: url(text), check, ..result(500).as_ref().clone() };
+        let results = Arc::new(Results::from_results(&[one]).expect("it travels"));
+        let (agent, vantage) = ("a".parse().expect("an id"), Arc::default());
+        board.add(&Published { agent, vantage, received_at: at(0), results }, true);
+        board.entries.contains_key(&url(text))
+    };
+    assert!(!add("https://invented.example/", None), "no check, not watched");
+    assert!(!add("https://example.com/broken?on=purpose", Some(CheckId(1))), "a page is not the site");
+    assert!(add("https://example.com/", Some(CheckId(1))));
+    assert!(add("https://example.com/", None), "it is known");
+    assert_eq!((board.unasked(), board.running_minutes().len()), (2, 1));
 }

@@ -1,21 +1,23 @@
 //! One check while it runs: whom it asks, what it says, when it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_diagnose::{
-    Analysis, Subject, World, WorldOutcome, WorldResult, analyse, decided, judge, next_probes, observe,
+    Analysis, Subject, World, WorldOutcome, WorldResult, analyse, decided, is_bad, judge, next_probes,
+    observe,
 };
 use parallax_model::{
-    AgentId, CheckId, ConnectFailure, Diagnosis, FailureKind, NetworkKind, Scope, Target, UnixMicros,
-    Vantage, Verdict,
+    AgentId, CheckId, Confidence, ConnectFailure, Diagnosis, FailureKind, HttpFailure, Layer, Micros,
+    NetworkKind, ProbeResult, Scope, Target, UnixMicros, Vantage, Verdict,
 };
 use parallax_proto::v1::agent::{ProbeNow, SessionResponse, session_response::Message};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Checks, EndedCheck, Row, State, push};
+use super::{Checks, EndedCheck, Row, Stands, State, push};
+use crate::budget::Met;
 use crate::panel::{FIRST_WAVE, MAX_PANEL, Near, SCOUTS, SECOND_WAVE, pick};
 use crate::read::{CheckEvent, CheckRow, PanelMember};
 use crate::window::{world_agent, world_result};
@@ -23,7 +25,11 @@ use crate::window::{world_agent, world_result};
 /// A check ends at the latest after this, whoever has not answered.
 pub(super) const CHECK_DEADLINE: Duration = Duration::from_secs(20);
 /// After this long without a verdict it is said how many answers are missing.
-const PROVISIONAL_AFTER: Duration = Duration::from_secs(2);
+const PROVISIONAL_AFTER: Duration = Duration::from_millis(1_500);
+/// The most that is claimed while the verdict rests on agents that still wait: one round says "looks", the second one "is".
+const LOOKS: f64 = 0.89;
+/// Who waits for an answer no longer than this many times what is usual there, waits for nothing unusual.
+const USUAL_TIMES: u32 = 3;
 /// How long the scouts have before the rest of the panel is asked anyway.
 const SCOUT_HEAD_START: Duration = Duration::from_millis(800);
 /// Who has not answered by now keeps a second wave waiting no longer, when most have …
@@ -49,7 +55,15 @@ pub(super) struct Run {
     /// Of the panel, how many were asked.
     asked: usize,
     world: World,
-    answered: usize,
+    answered: BTreeSet<AgentId>,
+    /// Who has not answered and said what it has seen so far; that stands in the world until its answer comes.
+    waiting: BTreeSet<AgentId>,
+    /// The addresses that were met.
+    met: Vec<Met>,
+    /// Whether the scouts' word is waited for although it is late.
+    patient: bool,
+    /// How long the site's first byte usually takes, where that is known.
+    usual: Option<Micros>,
     said: Option<Diagnosis>,
     analysis: Analysis,
     /// From when on the check may end although not all have answered: what it found would hardly change.
@@ -76,6 +90,7 @@ impl Run {
         let panel = placed(first);
         let world =
             World { agents: panel.iter().map(|(a, v)| world_agent(a, v)).collect(), ..World::default() };
+        let usual = usual_first_byte(&checks, &target);
         Self {
             checks,
             id,
@@ -85,7 +100,11 @@ impl Run {
             reserve,
             asked: 0,
             world,
-            answered: 0,
+            answered: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            met: Vec::new(),
+            patient: false,
+            usual,
             said: None,
             analysis: Analysis::default(),
             may_end: None,
@@ -124,6 +143,32 @@ impl Run {
         self.asked = self.asked.max(to);
     }
 
+    /// Asks the whole panel where the scouts' findings allow that; else their word is all there is (threat T10).
+    fn ask_all(&mut self) {
+        if self.checks.may_ask_all(&self.met) {
+            self.ask(usize::MAX);
+        } else if self.heard() == 0 {
+            self.patient = true;
+        } else {
+            self.panel.truncate(self.asked);
+            self.world.agents.truncate(self.asked);
+            self.reserve.clear();
+        }
+    }
+
+    /// Notes the address that an agent met.
+    fn note(&mut self, seen: &ProbeResult) {
+        let edge = seen.emitter.as_ref().is_some_and(|emitter| emitter.layer == Layer::Edge);
+        let Some(met) = seen.address.map(|address| Met { address, edge }) else { return };
+        // An edge once is an edge: its failures may come from behind it.
+        if let Some(known) = self.met.iter_mut().find(|known| known.address == met.address) {
+            known.edge |= met.edge;
+        } else if self.met.len() < MAX_PANEL {
+            self.met.push(met);
+        }
+        self.checks.note_met(self.id, &self.met);
+    }
+
     /// Asks those about whom the two best answers differ, once, where the first wave decided nothing. Returns whether it did.
     fn ask_second_wave(&mut self) -> bool {
         let most = SECOND_WAVE.min(MAX_PANEL.saturating_sub(self.panel.len()));
@@ -146,11 +191,12 @@ impl Run {
     /// Asks, collects, says; ends when everybody answered, when more answers would hardly change what was found, or at the deadline.
     pub(super) async fn go(mut self, mut inbox: mpsc::Receiver<Row>, scouted: bool) {
         let start = Instant::now();
+        let _over = Over { checks: self.checks.clone(), id: self.id, start };
         let (scouts_until, speak_at) = (start + SCOUT_HEAD_START, start + PROVISIONAL_AFTER);
         let (mut second_at, deadline) = (start + SECOND_WAVE_AFTER, start + CHECK_DEADLINE);
         self.ask(if scouted { usize::MAX } else { SCOUTS });
         let soft = self.checks.around.tasks.soft().clone();
-        while self.answered < self.panel.len() || self.ask_second_wave() {
+        while self.answered.len() < self.panel.len() || self.ask_second_wave() {
             let scouting = self.asked < self.panel.len();
             let may_end = self.may_end.unwrap_or(deadline);
             tokio::select! {
@@ -158,10 +204,10 @@ impl Run {
                     Some(row) => self.take(row, start),
                     None => break,
                 },
-                () = tokio::time::sleep_until(scouts_until), if scouting => {}
+                () = tokio::time::sleep_until(scouts_until), if scouting && !self.patient => {}
                 () = tokio::time::sleep_until(speak_at), if self.said.is_none() => self.say_what_is_missing(),
                 () = tokio::time::sleep_until(second_at), if !self.reserve.is_empty() && !scouting => {
-                    let most_answered = 3 * self.answered >= 2 * self.panel.len();
+                    let most_answered = 3 * self.heard() >= 2 * self.panel.len();
                     if !(most_answered && self.ask_second_wave()) {
                         second_at = Instant::now() + LOOK_AGAIN;
                     }
@@ -169,37 +215,63 @@ impl Run {
                 () = tokio::time::sleep_until(may_end) => break,
                 () = soft.cancelled() => break,
             }
-            if scouting && (self.answered > 0 || Instant::now() >= scouts_until) {
-                self.ask(usize::MAX);
+            if scouting && (self.heard() > 0 || (!self.patient && Instant::now() >= scouts_until)) {
+                self.ask_all();
             }
         }
         self.end(start.elapsed()).await;
     }
 
-    fn take(&mut self, (agent, vantage, result): Row, start: Instant) {
-        let asked = self.panel.iter().any(|(a, _)| *a == agent);
-        let again = self.world.results.iter().any(|r| r.agent == agent);
-        if !asked || again {
+    /// How many agents said something.
+    fn heard(&self) -> usize {
+        self.answered.len() + self.waiting.len()
+    }
+
+    fn take(&mut self, row: Row, start: Instant) {
+        let Row { agent, vantage, result, stands } = row;
+        let asked = self.panel.iter().any(|(a, _)| *a == agent) && result.target == self.target;
+        if !asked
+            || self.answered.contains(&agent)
+            || (stands == Stands::SoFar && self.waits_as_usual(&result))
+        {
             return;
         }
-        self.answered += 1;
+        self.note(&result);
+        self.world.results.retain(|seen| seen.agent != agent);
         if !result.outcome.is_not_applicable() {
-            self.world.results.push(world_result(&agent, &result, Duration::ZERO));
+            self.world.results.push(world_result(&agent, result.as_ref(), Duration::ZERO));
         }
-        let row = CheckRow {
-            agent,
+        let row = Box::new(CheckRow {
+            agent: agent.clone(),
             vantage: vantage.as_ref().clone(),
             result: result.as_ref().clone(),
             after: start.elapsed(),
+        });
+        let event = match stands {
+            Stands::SoFar => {
+                self.waiting.insert(agent);
+                CheckEvent::SoFar(row)
+            }
+            Stands::ForGood => {
+                self.waiting.remove(&agent);
+                self.answered.insert(agent);
+                CheckEvent::Row(row)
+            }
         };
-        self.checks.emit(self.id, CheckEvent::Row(Box::new(row)));
+        self.checks.emit(self.id, event);
         let mut found = self.look();
         self.may_end = self.may_end(found.verdict, start);
-        if found.verdict == Verdict::Up && self.answered < self.panel.len() {
+        if found.verdict == Verdict::Up && self.answered.len() < self.panel.len() {
             // Probes that fail answer later than those that work: they try again first.
             found.sentence = format!("{} looks up so far", self.target.host);
         }
         self.say(found);
+    }
+
+    /// Whether an agent that waits for the answer of this site waits no longer than is usual there. Connections have no such habit.
+    fn waits_as_usual(&self, seen: &ProbeResult) -> bool {
+        let late = seen.outcome.kind() == Some(FailureKind::Http(HttpFailure::Timeout));
+        late && self.usual.is_some_and(|usual| seen.phases.total.0 <= usual.0.saturating_mul(USUAL_TIMES))
     }
 
     /// What the answers so far mean.
@@ -211,7 +283,19 @@ impl Run {
             let sentence = format!("We cannot tell how {host} is: our own side has a problem");
             return Diagnosis::unknown(sentence, vec![our_side.sentence.clone()]);
         }
-        judge(&self.analysis, &observations, Subject { host: Some(host) })
+        let found = judge(&self.analysis, &observations, Subject { host: Some(host) });
+        if is_bad(found.verdict) && self.rests_on_waiting(&found) { looks(found) } else { found }
+    }
+
+    /// Whether what was found is found only because of agents that still wait.
+    fn rests_on_waiting(&self, found: &Diagnosis) -> bool {
+        if self.waiting.is_empty() {
+            return false;
+        }
+        let mut settled = self.world.clone();
+        settled.results.retain(|seen| !self.waiting.contains(&seen.agent));
+        let settled = parallax_diagnose::diagnose(&settled, Subject::default());
+        (settled.verdict, settled.scopes) != (found.verdict, found.scopes.clone())
     }
 
     /// From when on the check may end with this verdict, if it may.
@@ -220,7 +304,11 @@ impl Run {
             return None;
         }
         let least = if verdict == Verdict::Up { UP_AFTER } else { STOP_AFTER };
-        let stays = verdict != Verdict::Up || self.is_up_whatever_comes();
+        // Who waits may still be answered: the site is slow then, and not down.
+        let stays = match verdict {
+            Verdict::Up => self.is_up_whatever_comes(),
+            _ => self.waiting.is_empty(),
+        };
         stays.then(|| (start + least).max(Instant::now() + QUIET))
     }
 
@@ -234,12 +322,15 @@ impl Run {
         parallax_diagnose::diagnose(&worst, Subject::default()).verdict == Verdict::Up
     }
 
-    /// Says a verdict when it is news: another verdict, other scopes, or the last one with everything in it. That the first few
-    /// answers are too few to tell is no news yet.
+    /// Says a verdict when it is news: another verdict, other scopes, "is" where it was "looks", or the last one with everything in
+    /// it. That the first few answers are too few to tell is no news yet.
     fn say(&mut self, found: Diagnosis) {
-        let last = self.answered == self.panel.len();
+        let last = self.answered.len() == self.panel.len();
+        let sure = |said: &Diagnosis| said.confidence.get() > LOOKS;
         let news = match &self.said {
-            Some(said) => said.verdict != found.verdict || said.scopes != found.scopes,
+            Some(said) => {
+                said.verdict != found.verdict || said.scopes != found.scopes || (!sure(said) && sure(&found))
+            }
             None => found.verdict != Verdict::Unknown,
         };
         if news || last {
@@ -251,9 +342,9 @@ impl Run {
     /// After two seconds without a verdict people are told what is missing.
     fn say_what_is_missing(&mut self) {
         let (host, asked) = (&self.target.host, self.panel.len());
-        let found = if self.answered == 0 {
+        let found = if self.heard() == 0 {
             let sentence = format!("No answer yet from {asked} of {asked} testers about {host}");
-            Diagnosis::unknown(sentence, vec!["answers: none came within 2 s".to_owned()])
+            Diagnosis::unknown(sentence, vec!["answers: none came within 1.5 s".to_owned()])
         } else {
             self.look()
         };
@@ -274,13 +365,47 @@ impl Run {
             self.said = Some(found);
         }
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let done = CheckEvent::Done { took, answered: count(self.answered), asked: count(self.asked) };
+        let done = CheckEvent::Done { took, answered: count(self.answered.len()), asked: count(self.asked) };
         self.checks.emit(self.id, done);
         let events = self.checks.state().checks.get(&self.id).map(|c| c.past.clone()).unwrap_or_default();
         let ended = EndedCheck { id: self.id, target: self.target.clone(), at: self.started_at, events };
         // The keeper of ended checks stops only with the process; the check then lives as long as the process does.
         drop(self.checks.ended.send(ended).await);
     }
+}
+
+/// Ends a check for its readers when its task breaks off.
+struct Over {
+    checks: Checks,
+    id: CheckId,
+    start: Instant,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        if self.checks.is_running(self.id) {
+            let done = CheckEvent::Done { took: self.start.elapsed(), answered: 0, asked: 0 };
+            self.checks.emit(self.id, done);
+        }
+    }
+}
+
+/// What was found with no more confidence than one round gives.
+fn looks(mut found: Diagnosis) -> Diagnosis {
+    if found.confidence.get() > LOOKS {
+        found.confidence = Confidence::new(LOOKS);
+        found.sentence = found.sentence.replacen(" is down", " looks down", 1);
+    }
+    found
+}
+
+/// The middle of what the first byte took all who reach the target now.
+fn usual_first_byte(checks: &Checks, target: &Target) -> Option<Micros> {
+    let site = checks.around.snapshot.site(&target.host).filter(|site| site.target == *target)?;
+    let good = site.rows.iter().filter(|row| row.result.outcome.is_ok());
+    let mut took: Vec<Micros> = good.filter_map(|row| row.result.phases.first_byte).collect();
+    took.sort_unstable();
+    took.get(took.len() / 2).copied()
 }
 
 /// What is known of an agent before it is asked.

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use parallax_diagnose::is_bad;
-use parallax_model::{Asn, Diagnosis, Verdict};
+use parallax_model::{Asn, Diagnosis, Failure, FailureKind, HttpFailure, Outcome, Party, Verdict};
 use parallax_proto::v1::agent::session_response::Message;
 use parallax_runtime::{Lifecycle, ManualClock};
 use tokio::task::JoinSet;
@@ -28,6 +28,8 @@ struct Ended {
     took: Duration,
     asked: BTreeSet<AgentId>,
     said: Diagnosis,
+    /// Every verdict: how many had answered by then, and what was said.
+    words: Vec<(usize, String)>,
 }
 
 /// What an agent sees, and after how long; `None` when it never answers.
@@ -38,6 +40,16 @@ async fn check(
     agents: Vec<(AgentId, Arc<Vantage>)>,
     network: NetworkState,
     sees: fn(&Vantage) -> Sees,
+) -> Ended {
+    check_of_patient_ones(agents, network, sees, Duration::MAX).await
+}
+
+/// The same by agents that say after `patience` that nothing has come.
+async fn check_of_patient_ones(
+    agents: Vec<(AgentId, Arc<Vantage>)>,
+    network: NetworkState,
+    sees: fn(&Vantage) -> Sees,
+    patience: Duration,
 ) -> Ended {
     let lifecycle = Lifecycle::new();
     let (sessions, snapshot) = (Sessions::default(), Snapshot::default());
@@ -58,8 +70,12 @@ async fn check(
                 else {
                     continue;
                 };
-                tokio::time::sleep(after).await;
                 let id = u128::from_be_bytes(now.check_id.as_ref().try_into().expect("sixteen bytes"));
+                tokio::time::sleep(after.min(patience)).await;
+                if after > patience {
+                    checks.deliver_so_far(CheckId(id), &agent, &vantage, silence());
+                    tokio::time::sleep(after.saturating_sub(patience)).await;
+                }
                 checks.deliver(CheckId(id), &agent, &vantage, &result(status));
             }
         });
@@ -68,17 +84,74 @@ async fn check(
     let target: Target = "https://example.com/".parse().expect("canonical");
     let mut events = checks.start(target, &Near::default()).expect("nothing is busy");
     let (mut asked, mut said) = (BTreeSet::new(), None);
+    let (mut answered, mut words) = (0, Vec::new());
     loop {
         match events.next().await.expect("a check says when it is over").as_ref() {
             CheckEvent::Started { panel, .. } => asked.extend(panel.iter().map(|m| m.agent.clone())),
+            CheckEvent::SoFar(_) => {}
             CheckEvent::Row(row) => {
+                answered += 1;
                 asked.insert(row.agent.clone());
             }
-            CheckEvent::Verdict(verdict) => said = Some(verdict.as_ref().clone()),
+            CheckEvent::Verdict(verdict) => {
+                words.push((answered, verdict.sentence.clone()));
+                said = Some(verdict.as_ref().clone());
+            }
             CheckEvent::Done { .. } => break,
         }
     }
-    Ended { took: start.elapsed(), asked, said: said.expect("something is said") }
+    Ended { took: start.elapsed(), asked, said: said.expect("something is said"), words }
+}
+
+/// What an agent says that has waited for an answer in vain so far.
+fn silence() -> ProbeResult {
+    let kind = FailureKind::Http(HttpFailure::Timeout);
+    let outcome = Outcome::Failed(Failure { kind, party: Party::Target });
+    ProbeResult::new("https://example.com/".parse().expect("canonical"), UnixMicros(0), outcome)
+}
+
+/// How long an agent waits before it says that nothing has come.
+const PATIENCE: Duration = Duration::from_millis(3_500);
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_site_is_said_to_be_down_before_anybody_gives_up() {
+    let sees: fn(&Vantage) -> Sees = |_| Some((504, Duration::from_secs(13)));
+    let ended = check_of_patient_ones(agents(), NetworkState::default(), sees, PATIENCE).await;
+    let words: Vec<(usize, &str)> = ended.words.iter().map(|(n, said)| (*n, said.as_str())).collect();
+    assert_eq!(
+        words[..2],
+        [
+            (0, "No answer yet from 30 of 30 testers about example.com"),
+            (0, "example.com looks down for everyone we asked"),
+        ],
+        "one round: looks"
+    );
+    let (answered, said) = words[words.len() - 1];
+    assert_eq!(said, "example.com is down for everyone we asked", "the second round: is");
+    assert!(answered > 0 && words.len() <= 4, "{words:?}");
+    assert!(ended.took > Duration::from_secs(13), "an answer could still have come: {:?}", ended.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_answers_late_is_not_down_in_the_end() {
+    let sees: fn(&Vantage) -> Sees = |_| Some((200, Duration::from_secs(7)));
+    let ended = check_of_patient_ones(agents(), NetworkState::default(), sees, PATIENCE).await;
+    assert!(ended.words.contains(&(0, "example.com looks down for everyone we asked".to_owned())));
+    assert!(!is_bad(ended.said.verdict), "{:?}", ended.words);
+    assert!(ended.words.iter().all(|(_, said)| !said.contains(" is down")), "{:?}", ended.words);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_that_wait_do_not_make_a_site_down() {
+    // Those of one network wait for ever; all the others reach it.
+    let sees: fn(&Vantage) -> Sees = |v| {
+        let after = if v.asn == Some(Asn(3)) { 3_600_000 } else { 100 };
+        Some((200, Duration::from_millis(after)))
+    };
+    let ended = check_of_patient_ones(agents(), NetworkState::default(), sees, PATIENCE).await;
+    assert_eq!(ended.said.verdict, Verdict::Partial, "{:?}", ended.words);
+    assert_eq!(ended.said.sentence, "example.com looks down for customers of AS3", "{:?}", ended.words);
+    assert_eq!(ended.took, run::CHECK_DEADLINE, "they are waited for");
 }
 
 /// That status, after a tenth of a second.
@@ -146,6 +219,43 @@ async fn while_our_own_side_is_broken_a_check_says_so() {
     let ended = check(agents(), network, |_| soon(502)).await;
     assert_eq!(ended.said.verdict, Verdict::Unknown);
     assert_eq!(ended.said.missing, ["Our own side has a problem: a test"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_whose_task_breaks_off_ends_for_its_readers() {
+    let (lifecycle, sessions) = (Lifecycle::new(), Sessions::default());
+    let (agent, vantage) = agents().remove(0);
+    let (outbox, _inbox) = mpsc::channel(8);
+    let _seat = sessions.join(&agent, vantage, "1".to_owned(), outbox).expect("not revoked");
+    let around = Surroundings {
+        sessions,
+        clock: Arc::new(ManualClock::at(1_000_000_000)),
+        tasks: lifecycle.tasks(),
+        snapshot: Snapshot::default(),
+    };
+    let checks = Checks::new(around, parallax_runtime::seeded(7), mpsc::channel(1).0);
+    let (id, target) = (CheckId(7), "https://example.com/".parse::<Target>().expect("canonical"));
+    let (rows, inbox) = mpsc::channel(ROWS);
+    let (live, mut reader) = broadcast::channel(EVENTS);
+    let check = Check {
+        target: target.clone(),
+        started_at: UnixMicros(0),
+        past: Vec::new(),
+        live: Some(live),
+        rows,
+        met: Vec::new(),
+    };
+    checks.state().checks.insert(id, check);
+    let run = Run::new(checks.clone(), (id, target), (UnixMicros(0), 7), &Near::default());
+    // Given up as a panic would: its future is dropped before it is over.
+    let mut going = Box::pin(run.go(inbox, true));
+    assert!(futures_util::future::poll_immediate(&mut going).await.is_none(), "it waits for its agent");
+    drop(going);
+    let mut last = None;
+    while let Ok(event) = reader.try_recv() {
+        last = Some(event);
+    }
+    assert!(matches!(last.as_deref(), Some(CheckEvent::Done { .. })), "{last:?}");
 }
 
 #[tokio::test]

@@ -66,6 +66,11 @@ impl AdminService for Admin {
                 .parse()
                 .map_err(|e: parallax_model::IdError| Status::invalid_argument(e.to_string()))?
         };
+        if self.0.sessions.is_revoked(&agent) {
+            return Err(Status::failed_precondition(format!(
+                "{agent} was revoked, which is for good; enrol the machine under another name"
+            )));
+        }
         let lifetime_s = if request.lifetime_s == 0 { TOKEN_S } else { request.lifetime_s.min(MAX_TOKEN_S) };
         let token = self.0.create_token(agent.clone(), Duration::from_secs(u64::from(lifetime_s))).await;
         let (token, expires_at) = token.map_err(|e| store_failed("create a token", &e))?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use parallax_model::{Host, Incident, IncidentId};
 use parallax_proto::incident_to_wire;
@@ -14,8 +15,8 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{refused, unread};
-use crate::read::ReadSide as _;
+use super::{refused, told, unread};
+use crate::read::{ReadSide as _, SiteView};
 use crate::reader::Reader;
 
 /// Incidents of one answer when the caller names no number.
@@ -70,23 +71,18 @@ impl IncidentService for Incidents {
 async fn follow(reader: &Reader, site: Option<Host>, sender: &mpsc::Sender<Result<WatchResponse, Status>>) {
     let mut changes = reader.changes();
     let soft = reader.tasks().soft().clone();
-    let mut sent: BTreeMap<IncidentId, Incident> = BTreeMap::new();
+    let mut sent = Open::new();
     loop {
-        let sites = reader.sites();
-        let open: BTreeMap<IncidentId, Incident> = sites
-            .iter()
-            .filter(|s| site.as_ref().is_none_or(|h| *h == s.host))
-            .filter_map(|s| s.incident.clone().map(|i| (i.id, i)))
-            .collect();
+        let open = open(reader, site.as_ref());
         let mut news: Vec<Incident> =
-            open.values().filter(|i| sent.get(&i.id) != Some(*i)).cloned().collect();
+            open.iter().filter_map(|(id, view)| changed(sent.get(id), view)).collect();
         for gone in sent.keys().filter(|id| !open.contains_key(*id)) {
             if let Ok(Some(closed)) = reader.incident(*gone).await {
                 news.push(closed);
             }
         }
         for incident in news {
-            if sender.send(Ok(WatchResponse { incident: Some(incident_to_wire(&incident)) })).await.is_err() {
+            if !told(sender, WatchResponse { incident: Some(incident_to_wire(&incident)) }, &soft).await {
                 return;
             }
         }
@@ -97,4 +93,19 @@ async fn follow(reader: &Reader, site: Option<Host>, sender: &mpsc::Sender<Resul
             () = soft.cancelled() => return,
         }
     }
+}
+
+/// The sites that have an open incident, by its id: the published views themselves, since every watcher keeps such a list.
+type Open = BTreeMap<IncidentId, Arc<SiteView>>;
+
+fn open(reader: &Reader, site: Option<&Host>) -> Open {
+    let sites = reader.sites();
+    let wanted = sites.iter().filter(|view| site.is_none_or(|host| *host == view.host));
+    wanted.filter_map(|view| Some((view.incident.as_ref()?.id, Arc::clone(view)))).collect()
+}
+
+/// The incident as it is now, where it is not as it was sent.
+fn changed(sent: Option<&Arc<SiteView>>, now: &Arc<SiteView>) -> Option<Incident> {
+    let same = sent.is_some_and(|sent| Arc::ptr_eq(sent, now) || sent.incident == now.incident);
+    if same { None } else { now.incident.clone() }
 }

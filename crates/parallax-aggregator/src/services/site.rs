@@ -19,12 +19,16 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{refused, unread};
+use super::{refused, told, unread};
 use crate::read::{ReadSide as _, ReportInput, ReportKind, SiteView};
 use crate::reader::Reader;
 
 /// History reaches back this far, in seconds: 24 hours.
 const HISTORY_S: i64 = 24 * 3_600;
+/// Sites of one answer when the caller names no number.
+const DEFAULT_PAGE: usize = 100;
+/// Most sites of one answer.
+const MAX_PAGE: usize = 1_000;
 /// Changes a watcher may be behind before its task waits for it.
 const WATCH_QUEUE: usize = 64;
 
@@ -67,8 +71,22 @@ impl SiteService for Site {
         Ok(Response::new(GetSiteResponse { site: Some(to_wire(&view)) }))
     }
 
-    async fn list_sites(&self, _: Request<ListSitesRequest>) -> Result<Response<ListSitesResponse>, Status> {
-        Ok(Response::new(ListSitesResponse { sites: self.0.sites().iter().map(|s| to_wire(s)).collect() }))
+    async fn list_sites(
+        &self,
+        request: Request<ListSitesRequest>,
+    ) -> Result<Response<ListSitesResponse>, Status> {
+        let ListSitesRequest { page_size, page_token } = request.into_inner();
+        let most = if page_size == 0 { DEFAULT_PAGE } else { (page_size as usize).min(MAX_PAGE) };
+        let sites = self.0.sites();
+        // Sites come and go between two pages: a page begins after a name, not after a number.
+        let rest = sites.iter().filter(|site| site.host.as_str() > page_token.as_str());
+        let mut page: Vec<&Arc<SiteView>> = rest.collect();
+        page.sort_unstable_by_key(|site| &site.host);
+        let is_last = page.len() <= most;
+        page.truncate(most);
+        let next = page.last().filter(|_| !is_last).map(|last| last.host.to_string()).unwrap_or_default();
+        let sites = page.into_iter().map(|site| to_wire(site)).collect();
+        Ok(Response::new(ListSitesResponse { sites, next_page_token: next }))
     }
 
     async fn watch_site(
@@ -138,7 +156,7 @@ async fn follow(reader: &Reader, host: &Host, sender: &mpsc::Sender<Result<Watch
             let now = (view.diagnosis.verdict, view.diagnosis.scopes.clone());
             if said.as_ref() != Some(&now) {
                 said = Some(now);
-                if sender.send(Ok(WatchSiteResponse { site: Some(to_wire(&view)) })).await.is_err() {
+                if !told(sender, WatchSiteResponse { site: Some(to_wire(&view)) }, &soft).await {
                     return;
                 }
             }

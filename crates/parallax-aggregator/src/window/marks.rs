@@ -1,21 +1,20 @@
-//! What an agent's results of the last half hour were, a few bytes each: when a fault began is looked up here.
+//! What an agent's results of the last half hour were, about two bytes each: when a fault began is looked up here.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use parallax_diagnose::is_slow;
-use parallax_model::{BeaconState, Family, ProbeResult, Protocol, RetryOutcome, UnixMicros};
+use parallax_model::{BeaconState, Family, Protocol, RetryOutcome, UnixMicros};
+
+use super::seen::Seen;
 
 /// How far back the beginning of a fault is looked for (diagnosis.md 5.10).
-pub(super) const KEPT: Duration = Duration::from_mins(30);
+pub(crate) const KEPT: Duration = Duration::from_mins(30);
 /// Marks of one agent kept at most; of more the oldest go.
 const MAX_MARKS: usize = 256;
 /// The unit in which moments are kept, in microseconds.
 const TICK_US: i64 = 10_000;
-/// Bits of a mark that are not its moment.
-const FLAG_BITS: u32 = 6;
-/// The longest moment after the first one that a mark can hold, in ticks: seven days.
-const MAX_TICKS: i64 = (1 << (u32::BITS - FLAG_BITS)) - 1;
+/// What is written of a mark's moment at once, seven bits of it.
+const GROUP_BITS: u32 = 7;
 
 /// What a result says about the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,17 +31,17 @@ pub(super) enum Mark {
 
 impl Mark {
     /// Of a result, `None` when it says nothing about outages: the agent's own failure, a refusal.
-    pub(super) fn of(result: &ProbeResult, failed: bool, usual_ms: Option<f64>) -> Option<Self> {
-        if result.beacon == BeaconState::Failed {
+    pub(super) fn of(seen: &Seen, failed: bool, usual_ms: impl FnOnce() -> Option<f64>) -> Option<Self> {
+        if seen.beacon == BeaconState::Failed {
             return None;
         }
         if !failed {
-            let ttfb = result.phases.first_byte.map(parallax_model::Micros::as_millis_f64);
-            let slow = ttfb.zip(usual_ms).is_some_and(|(ttfb, usual)| is_slow(ttfb, usual));
+            let ttfb = seen.first_byte().map(parallax_model::Micros::as_millis_f64);
+            let slow = ttfb.zip(usual_ms()).is_some_and(|(ttfb, usual)| is_slow(ttfb, usual));
             return Some(if slow { Self::Slow } else { Self::Works });
         }
-        let own = result.outcome.kind().is_some_and(|kind| kind.is_agent() || kind.is_blocked());
-        let again = result.retry == Some(RetryOutcome::Ok);
+        let own = seen.outcome.kind().is_some_and(|kind| kind.is_agent() || kind.is_blocked());
+        let again = seen.retry == Some(RetryOutcome::Ok);
         (!own).then_some(if again { Self::Wavers } else { Self::Fails })
     }
 
@@ -59,7 +58,7 @@ pub(super) struct Marked {
 }
 
 impl Marked {
-    fn flags(self) -> u32 {
+    fn flags(self) -> u8 {
         let family = match self.family {
             None | Some(Family::V4) => 0,
             Some(Family::V6) => 1,
@@ -70,11 +69,11 @@ impl Marked {
             Some(Protocol::H2) => 2,
             Some(Protocol::H3) => 3,
         };
-        let known = u32::from(self.family.is_some());
-        known << 5 | family << 4 | protocol << 2 | self.mark as u32
+        let known = u8::from(self.family.is_some());
+        known << 5 | family << 4 | protocol << 2 | self.mark as u8
     }
 
-    fn read(at: UnixMicros, flags: u32) -> Self {
+    fn read(at: UnixMicros, flags: u8) -> Self {
         let family = match flags >> 4 & 0b11 {
             0b10 => Some(Family::V4),
             0b11 => Some(Family::V6),
@@ -86,76 +85,117 @@ impl Marked {
             3 => Some(Protocol::H3),
             _ => None,
         };
-        Self { at, mark: Mark::ALL[(flags & 0b11) as usize], family, protocol }
+        Self { at, mark: Mark::ALL[usize::from(flags & 0b11)], family, protocol }
     }
 }
 
-/// The marks of one agent in the order of their moments.
+/// A mark's moment in ticks, and what else is known of it.
+type Word = (i64, u8);
+
+/// The marks of one agent in the order of their moments. Each is written as its distance from the one before, and its flags only
+/// where they differ from that one's.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Marks {
-    base: UnixMicros,
-    marks: VecDeque<u32>,
+    first: Word,
+    last: Word,
+    /// All but the first.
+    later: Vec<u8>,
+    count: u16,
 }
 
 impl Marks {
     /// Adds a mark in its place. What is older than what is kept of the newest is left out.
     pub(super) fn add(&mut self, marked: Marked) {
-        let ticks = |base: UnixMicros| (marked.at.0 - base.0).div_euclid(TICK_US);
-        if self.marks.is_empty() || !(0..=MAX_TICKS).contains(&ticks(self.base)) {
-            self.move_base(marked.at);
+        let word = (marked.at.0.div_euclid(TICK_US), marked.flags());
+        if self.count == 0 {
+            (self.first, self.last, self.count) = (word, word, 1);
+        } else if word > self.last {
+            self.append(word);
+        } else if word < self.last {
+            self.insert(word);
         }
-        let Ok(ticks) = u32::try_from(ticks(self.base)) else { return };
-        if i64::from(ticks) > MAX_TICKS {
-            return;
-        }
-        let word = ticks << FLAG_BITS | marked.flags();
-        let place = self.marks.partition_point(|known| *known < word);
-        if self.marks.get(place) == Some(&word) {
-            return;
-        }
-        self.marks.insert(place, word);
-        if self.marks.len() > MAX_MARKS {
-            self.marks.pop_front();
-        }
-        let newest = self.marks.back().map(|word| self.read(*word).at);
-        while let (Some(newest), Some(oldest)) = (newest, self.marks.front()) {
-            if newest.since(self.read(*oldest).at) <= kept_us() {
-                break;
-            }
-            self.marks.pop_front();
+        while usize::from(self.count) > MAX_MARKS || self.last.0 - self.first.0 > kept_ticks() {
+            self.drop_first();
         }
     }
 
-    /// Makes room for a moment that cannot be told from the base: what lies too far from it goes.
-    fn move_base(&mut self, at: UnixMicros) {
-        let known: Vec<Marked> = self.iter().filter(|m| m.at.0.abs_diff(at.0) <= kept_us()).collect();
-        self.base = at.plus_micros(-i64::try_from(kept_us()).unwrap_or(0));
-        self.marks.clear();
-        for marked in known {
-            let ticks = u32::try_from((marked.at.0 - self.base.0).div_euclid(TICK_US)).unwrap_or(0);
-            self.marks.push_back(ticks << FLAG_BITS | marked.flags());
+    fn append(&mut self, word: Word) {
+        let mut left = word.0.abs_diff(self.last.0) << 1 | u64::from(word.1 != self.last.1);
+        // Little by little: half an hour is a few hundred bytes, and there are many agents.
+        if self.later.len() + 8 > self.later.capacity() {
+            self.later.reserve_exact(32);
         }
+        while left >> GROUP_BITS != 0 {
+            self.later.push((left & 0x7f) as u8 | 0x80);
+            left >>= GROUP_BITS;
+        }
+        self.later.push((left & 0x7f) as u8);
+        if word.1 != self.last.1 {
+            self.later.push(word.1);
+        }
+        self.last = word;
+        self.count += 1;
     }
 
-    fn read(&self, word: u32) -> Marked {
-        let at = self.base.plus_micros(i64::from(word >> FLAG_BITS) * TICK_US);
-        Marked::read(at, word)
+    /// One that came late: all are written anew.
+    fn insert(&mut self, word: Word) {
+        let mut words: Vec<Word> = self.words().collect();
+        let Err(place) = words.binary_search(&word) else { return };
+        words.insert(place, word);
+        self.later.clear();
+        (self.first, self.last, self.count) = (words[0], words[0], 1);
+        words.drain(1..).for_each(|word| self.append(word));
+    }
+
+    fn drop_first(&mut self) {
+        let mut bytes = self.later.iter();
+        let Some(next) = next(&mut bytes, self.first) else {
+            *self = Self::default();
+            return;
+        };
+        let used = self.later.len() - bytes.len();
+        self.later.drain(..used);
+        self.first = next;
+        self.count -= 1;
+    }
+
+    fn words(&self) -> impl Iterator<Item = Word> {
+        let mut bytes = self.later.iter();
+        let first = (self.count > 0).then_some(self.first);
+        std::iter::successors(first, move |before| next(&mut bytes, *before))
     }
 
     /// Every mark, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = Marked> {
-        self.marks.iter().map(|word| self.read(*word))
+        self.words().map(|(ticks, flags)| Marked::read(UnixMicros(ticks * TICK_US), flags))
     }
 
     /// Drops what is too old.
     pub(super) fn expire(&mut self, now: UnixMicros) {
-        while self.marks.front().is_some_and(|word| now.since(self.read(*word).at) > kept_us()) {
-            self.marks.pop_front();
-        }
-        if self.marks.is_empty() {
-            self.marks = VecDeque::new();
+        while self.count > 0 && now.since(UnixMicros(self.first.0 * TICK_US)) > kept_us() {
+            self.drop_first();
         }
     }
+}
+
+/// Reads the word after `before`.
+fn next(bytes: &mut std::slice::Iter<'_, u8>, before: Word) -> Option<Word> {
+    let (mut read, mut shift) = (0_u64, 0);
+    loop {
+        let byte = *bytes.next()?;
+        read |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+        shift += GROUP_BITS;
+    }
+    let flags = if read & 1 == 1 { *bytes.next()? } else { before.1 };
+    Some((before.0 + (read >> 1).cast_signed(), flags))
+}
+
+/// A distance beyond this cannot be written, and need not.
+fn kept_ticks() -> i64 {
+    i64::try_from(kept_us()).unwrap_or(i64::MAX) / TICK_US
 }
 
 fn kept_us() -> u64 {

@@ -4,15 +4,16 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use parallax_diagnose::{Change, ChangeKind};
-use parallax_model::{Layer, ProbeResult, UnixMicros};
+use parallax_model::{Layer, TlsFacts, UnixMicros};
 
-/// Something is new only to who has looked for this long.
-const USED_AFTER: Duration = Duration::from_mins(10);
-/// How long a change is told.
-const TOLD_FOR: Duration = Duration::from_mins(30);
+use super::seen::Seen;
+
+/// Something is new only to who has looked for this long, in seconds.
+const USED_AFTER_S: u32 = 10 * 60;
+/// How long a change is told, in seconds.
+const TOLD_FOR_S: u32 = 30 * 60;
 /// Values remembered of one kind; of more the longest unseen go.
 const MAX_VALUES: usize = 8;
 /// A change is seen by so many agents …
@@ -23,62 +24,102 @@ const ONE_IN: usize = 2;
 const KINDS: [ChangeKind; 4] =
     [ChangeKind::Dns, ChangeKind::Certificate, ChangeKind::Cdn, ChangeKind::Deploy];
 
-/// What one agent is used to, of one kind.
-#[derive(Debug, Clone, Default)]
+/// What one agent is used to, of one kind. Moments are whole seconds since 1970, 0 for none.
+#[derive(Debug, Clone, Copy, Default)]
 struct Habit {
-    since: Option<UnixMicros>,
-    latest: UnixMicros,
-    known: Vec<(u64, UnixMicros)>,
+    since: u32,
+    latest: u32,
     /// When it last saw only what it had never seen before.
-    changed_at: Option<UnixMicros>,
+    changed_at: u32,
 }
 
-impl Habit {
-    fn notice(&mut self, values: &[u64], at: UnixMicros) {
-        if values.is_empty() {
-            return;
+/// A value that was seen.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    kind: u8,
+    value: u32,
+    seen: u32,
+}
+
+/// What one agent is used to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Habits {
+    kinds: [Habit; KINDS.len()],
+    known: Vec<Known>,
+}
+
+// Places in `KINDS`.
+const DNS: u8 = 0;
+const CERTIFICATE: u8 = 1;
+const CDN: u8 = 2;
+const DEPLOY: u8 = 3;
+
+impl Habits {
+    /// Takes in what a result shows. Where it is known to show the same answers, or the same certificate, as the newest one before,
+    /// these are not looked into again.
+    pub(super) fn notice(&mut self, seen: &Seen, tls: Option<&TlsFacts>, (same_dns, same_tls): (bool, bool)) {
+        let at = seconds(seen.at);
+        if let Some(dns) = seen.dns.as_ref().filter(|dns| !dns.addresses.is_empty())
+            && !(same_dns && self.again(DNS, at))
+        {
+            let networks: Vec<u32> = dns.addresses.iter().map(|ip| hash(&prefix(*ip))).collect();
+            self.see(DNS, &networks, at);
         }
-        let since = *self.since.get_or_insert(at);
-        let news = !values.iter().any(|value| self.known.iter().any(|(known, _)| known == value));
+        if let Some(tls) = tls
+            && !(same_tls && self.again(CERTIFICATE, at))
+        {
+            self.see(CERTIFICATE, &[hash(&(&tls.subject, &tls.issuer, tls.not_after))], at);
+        }
+        // An error page is often somebody else's.
+        if let Some(emitter) = seen.emitter.as_ref().filter(|e| seen.outcome.is_ok() && &*e.name != "unknown")
+        {
+            let kind = if emitter.layer == Layer::Edge { CDN } else { DEPLOY };
+            self.see(kind, &[hash(&emitter.name)], at);
+        }
+    }
+
+    /// Notes that what was seen latest is seen again; `false` when nothing was seen yet, or something later.
+    fn again(&mut self, kind: u8, at: u32) -> bool {
+        let habit = &mut self.kinds[usize::from(kind)];
+        let before = habit.latest;
+        habit.latest = before.max(at);
+        if habit.since == 0 || before > at {
+            return false;
+        }
+        let latest = |known: &&mut Known| known.kind == kind && known.seen == before;
+        self.known.iter_mut().filter(latest).for_each(|known| known.seen = at);
+        true
+    }
+
+    fn see(&mut self, kind: u8, values: &[u32], at: u32) {
+        let of_kind = |known: &Known| known.kind == kind;
+        let habit = &mut self.kinds[usize::from(kind)];
+        if habit.since == 0 {
+            habit.since = at;
+        }
+        let news = !self.known.iter().any(|known| of_kind(known) && values.contains(&known.value));
         // A late result tells what was before; that it is unknown is no change.
-        if news && at >= self.latest && at.since(since) >= micros(USED_AFTER) {
-            self.changed_at = Some(at);
+        if news && at >= habit.latest && at.saturating_sub(habit.since) >= USED_AFTER_S {
+            habit.changed_at = at;
         }
-        self.latest = self.latest.max(at);
+        habit.latest = habit.latest.max(at);
         for value in values {
-            match self.known.iter_mut().find(|(known, _)| known == value) {
-                Some((_, seen)) => *seen = at.max(*seen),
-                None => self.known.push((*value, at)),
+            match self.known.iter_mut().find(|known| of_kind(known) && known.value == *value) {
+                Some(known) => known.seen = at.max(known.seen),
+                None => self.known.push(Known { kind, value: *value, seen: at }),
             }
         }
-        while self.known.len() > MAX_VALUES {
-            let oldest = self.known.iter().enumerate().min_by_key(|(_, (value, seen))| (*seen, *value));
-            let Some((place, _)) = oldest else { break };
+        while self.known.iter().filter(|known| of_kind(known)).count() > MAX_VALUES {
+            let all = self.known.iter().enumerate().filter(|(_, known)| of_kind(known));
+            let Some((place, _)) = all.min_by_key(|(_, known)| (known.seen, known.value)) else { break };
             self.known.swap_remove(place);
         }
     }
 }
 
-/// What one agent is used to.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Habits([Habit; KINDS.len()]);
-
-impl Habits {
-    /// Takes in what a result shows.
-    pub(super) fn notice(&mut self, result: &ProbeResult, at: UnixMicros) {
-        let [dns, certificate, cdn, deploy] = &mut self.0;
-        let networks: Vec<u64> = result.dns.addresses.iter().map(|ip| hash(&prefix(*ip))).collect();
-        dns.notice(&networks, at);
-        let leaf = result.tls.as_ref().map(|tls| hash(&(&tls.subject, &tls.issuer, tls.not_after)));
-        certificate.notice(leaf.as_slice(), at);
-        // An error page is often somebody else's.
-        if let Some(emitter) =
-            result.emitter.as_ref().filter(|e| result.outcome.is_ok() && &*e.name != "unknown")
-        {
-            let name = [hash(&emitter.name)];
-            if emitter.layer == Layer::Edge { cdn.notice(&name, at) } else { deploy.notice(&name, at) }
-        }
-    }
+/// Whole seconds since 1970; the moments before the second one are put together, for 0 is none.
+fn seconds(at: UnixMicros) -> u32 {
+    u32::try_from(at.as_secs()).unwrap_or(0).max(1)
 }
 
 /// The first 24 or 48 bits of an address: servers of one rack take turns.
@@ -91,40 +132,41 @@ fn prefix(ip: IpAddr) -> ([u8; 6], bool) {
     (first, ip.is_ipv4())
 }
 
-fn hash(value: &impl Hash) -> u64 {
+fn hash(value: &impl Hash) -> u32 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
-    hasher.finish()
+    // Half of it is enough to tell a handful of values apart.
+    (hasher.finish() >> u32::BITS) as u32
 }
 
 /// The changes that most agents noticed.
 pub(super) fn changes<'a>(agents: impl Iterator<Item = &'a Habits>, now: UnixMicros) -> Vec<Change> {
     let agents: Vec<&Habits> = agents.collect();
-    let change = |(n, what)| Some(Change { what, ago_s: ago_s(agents.iter().map(|a| &a.0[n]), now)? });
+    let change = |(n, what)| Some(Change { what, ago_s: ago_s(agents.iter().map(|a| a.kinds[n]), now)? });
     KINDS.into_iter().enumerate().filter_map(change).collect()
 }
 
 /// How long ago most of those who would know noticed a change first; `None` when they did not.
-fn ago_s<'a>(habits: impl Iterator<Item = &'a Habit>, now: UnixMicros) -> Option<f64> {
-    let (mut used, mut changed) = (0_usize, Vec::new());
-    for habit in habits {
-        used += usize::from(habit.since.is_some_and(|since| habit.latest.since(since) >= micros(USED_AFTER)));
-        changed.extend(habit.changed_at.filter(|at| now.since(*at) <= micros(TOLD_FOR)));
+fn ago_s(habits: impl Iterator<Item = Habit>, now: UnixMicros) -> Option<f64> {
+    let (mut used, mut changed, mut first) = (0_usize, 0_usize, u32::MAX);
+    let now = seconds(now);
+    for habit in habits.filter(|habit| habit.since > 0) {
+        used += usize::from(habit.latest.saturating_sub(habit.since) >= USED_AFTER_S);
+        if habit.changed_at > 0 && now.saturating_sub(habit.changed_at) <= TOLD_FOR_S {
+            changed += 1;
+            first = first.min(habit.changed_at);
+        }
     }
-    let first = changed.iter().min().copied()?;
-    let enough = changed.len() >= LEAST_AGENTS && ONE_IN * changed.len() >= used;
-    enough.then(|| Duration::from_micros(now.since(first)).as_secs_f64())
-}
-
-fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+    let enough = changed >= LEAST_AGENTS && ONE_IN * changed >= used;
+    enough.then(|| f64::from(now.saturating_sub(first)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use parallax_model::{Emitter, TlsFacts};
+    use parallax_model::{Emitter, ProbeResult, TlsFacts};
+    use parallax_proto::batch::Results;
 
     use super::*;
 
@@ -148,6 +190,11 @@ mod tests {
         result
     }
 
+    fn notice(habits: &mut Habits, result: &ProbeResult, at: UnixMicros) {
+        let batch = Results::from_results(std::slice::from_ref(result)).expect("it travels");
+        habits.notice(&Seen::of(&batch, 0, at), result.tls.as_ref(), (false, false));
+    }
+
     /// Ten agents for twenty minutes, then so many of them see something else.
     fn told(moved: usize, other: &ProbeResult) -> Vec<(ChangeKind, f64)> {
         let mut agents = vec![Habits::default(); 10];
@@ -155,10 +202,10 @@ mod tests {
             for s in 0..120 {
                 // Two addresses of one network take turns.
                 let address = if s % 2 == 0 { "192.0.2.1" } else { "192.0.2.9" };
-                habits.notice(&result(address, 1_000, "edge-one"), at(s * 10));
+                notice(habits, &result(address, 1_000, "edge-one"), at(s * 10));
             }
             if n < moved {
-                habits.notice(other, at(1_200));
+                notice(habits, other, at(1_200));
             }
         }
         changes(agents.iter(), at(1_260)).iter().map(|c| (c.what, c.ago_s)).collect()
@@ -178,12 +225,12 @@ mod tests {
     fn what_nobody_was_used_to_is_no_change_and_an_old_one_is_not_told() {
         let mut agents = vec![Habits::default(); 4];
         for habits in &mut agents {
-            habits.notice(&result("192.0.2.1", 1, "e"), at(0));
-            habits.notice(&result("198.51.100.1", 1, "e"), at(60));
+            notice(habits, &result("192.0.2.1", 1, "e"), at(0));
+            notice(habits, &result("198.51.100.1", 1, "e"), at(60));
         }
         assert_eq!(changes(agents.iter(), at(61)), []);
         for habits in &mut agents {
-            habits.notice(&result("203.0.113.1", 1, "e"), at(700));
+            notice(habits, &result("203.0.113.1", 1, "e"), at(700));
         }
         assert_eq!(changes(agents.iter(), at(700)).len(), 1);
         assert_eq!(changes(agents.iter(), at(700 + 1_801)), []);

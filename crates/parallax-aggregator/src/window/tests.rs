@@ -23,6 +23,22 @@ pub(crate) fn result(status: u16) -> Arc<ProbeResult> {
     })
 }
 
+impl Window {
+    /// Adds one result, as a batch of its own.
+    #[expect(clippy::needless_pass_by_value, reason = "the tests make each of them in the call")]
+    pub(crate) fn add(
+        &mut self,
+        agent: AgentId,
+        vantage: &Arc<Vantage>,
+        at: UnixMicros,
+        result: Arc<ProbeResult>,
+    ) {
+        let batch = Results::from_results(std::slice::from_ref(result.as_ref())).expect("it travels");
+        let cell = self.cell_of(&agent).unwrap_or_else(|| self.open(&agent, vantage));
+        self.add_row(cell, vantage, at, (&batch, 0));
+    }
+}
+
 /// A world of nothing but the window.
 fn world(window: &Window, now: UnixMicros) -> World {
     let (reported, silent) = (Reported::default(), BTreeSet::new());
@@ -72,7 +88,7 @@ fn a_failure_is_told_the_way_the_agents_last_good_answer_took() {
     let agent: AgentId = "a1".parse().expect("an id");
     let mut window = Window::new(Some(Duration::from_secs(15)));
     let mut good = (*result(200)).clone();
-    good.emitter = Some(parallax_model::Emitter {
+    good.emitter = Some(Emitter {
         name: "an-edge".into(),
         layer: parallax_model::Layer::Edge,
         pop: "FRA".parse().ok(),
@@ -88,6 +104,24 @@ fn a_failure_is_told_the_way_the_agents_last_good_answer_took() {
     let known = (Some("FRA".to_owned()), Some(Protocol::H2));
     assert_eq!(ways(20), [known.clone(), known.clone()]);
     assert_eq!(ways(24 * 3_600 + 1), [known, (None, None)]);
+}
+
+#[test]
+fn an_agent_that_is_away_for_a_day_is_forgotten_and_the_others_keep_their_order() {
+    let mut window = Window::new(Some(Duration::from_secs(10)));
+    for (n, s) in [(2, 0), (0, 100), (3, 100), (1, 90)] {
+        window.add(format!("a{n}").parse().expect("an id"), &Arc::default(), at(s), result(200));
+    }
+    let agents = |w: &Window| -> Vec<String> { w.newest().map(|t| t.agent().to_string()).collect() };
+    assert_eq!(agents(&window), ["a0", "a1", "a2", "a3"]);
+    assert_eq!(window.forget(at(24 * 3_600)), 0);
+    assert_eq!(window.forget(at(24 * 3_600 + 1)), 1);
+    assert_eq!(agents(&window), ["a0", "a1", "a3"]);
+    window.close_longest_unheard();
+    assert_eq!(agents(&window), ["a0", "a3"]);
+    window.add("a1".parse().expect("an id"), &Arc::default(), at(200), result(502));
+    assert_eq!(window.failing().map(ToString::to_string).collect::<Vec<_>>(), ["a1"]);
+    assert_eq!((window.cells(), window.tally(&BTreeSet::new())), (3, (3, 1)));
 }
 
 fn at(s: i64) -> UnixMicros {
@@ -221,7 +255,8 @@ proptest! {
         let (plain, mixed) = (filled(&results), filled(&mixed));
         let now = at(110);
         prop_assert_eq!(world(&plain, now), world(&mixed, now));
-        prop_assert_eq!(format!("{:?}", plain.rows(now)), format!("{:?}", mixed.rows(now)));
+        let rows = |w: &Window| format!("{:?}", w.rows(&result(200).target, now).to_vec());
+        prop_assert_eq!(rows(&plain), rows(&mixed));
         let onset = |w: &Window| w.onset(Verdict::Down, &[Scope::everybody()], at(0));
         prop_assert_eq!(onset(&plain), onset(&mixed));
         prop_assert_eq!(plain.tally(&BTreeSet::new()), mixed.tally(&BTreeSet::new()));

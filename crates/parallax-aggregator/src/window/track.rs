@@ -1,18 +1,19 @@
-//! One agent's past with one target.
+//! One agent's past with one target: a cell of the window, in one piece of memory but for its marks and habits.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_diagnose::{WorldOutcome, WorldResult};
 use parallax_model::{
-    AgentId, FailureKind, NetworkKind, Pop, ProbeResult, Protocol, Scope, StatusCode, UnixMicros, Vantage,
+    AgentId, Emitter, FailureKind, NetworkKind, Protocol, Scope, StatusCode, UnixMicros, Vantage,
 };
+use parallax_proto::batch::Results;
 
 use super::marks::{Mark, Marked, Marks};
 use super::memory::Habits;
-use super::world_result;
-use crate::read::CheckRow;
+use super::rows::KeptRow;
+use super::seen::{Rest, Rounds, Seen};
+use super::told_result;
 
 /// How many results of one agent count at once: three rounds (diagnosis.md 5.10).
 pub(crate) const ROUNDS: usize = 3;
@@ -23,35 +24,29 @@ const BASELINE_STRENGTH: f64 = 20.0;
 /// Share of failures believed before anything was seen.
 const BASELINE_MEAN: f64 = 0.02;
 /// Results after which an agent's history is halved, so that it can change.
-const BASELINE_MEMORY: f64 = 2_000.0;
+const BASELINE_MEMORY: f32 = 2_000.0;
 /// How many times to the first byte the usual one is the median of.
-const USUAL_SAMPLES: usize = 15;
+const USUAL_SAMPLES: u8 = 15;
 /// A 4xx is a failure where so many good answers before it …
-const KNOWN_GOOD: f64 = 10.0;
+const KNOWN_GOOD: f32 = 10.0;
 /// … had another kind of status but for this share.
-const SELDOM: f64 = 0.1;
-
-/// One result in a window.
-#[derive(Debug, Clone)]
-struct Seen {
-    at: UnixMicros,
-    result: Arc<ProbeResult>,
-    /// Whether it was counted into the baseline, or never will be.
-    settled: bool,
-}
+const SELDOM: f32 = 0.1;
 
 /// The way an agent's last good answer took.
 #[derive(Debug, Clone)]
 struct Way {
     at: UnixMicros,
-    pop: Option<Pop>,
+    emitter: Option<Arc<Emitter>>,
     protocol: Option<Protocol>,
 }
 
 impl Way {
-    fn of(at: UnixMicros, result: &ProbeResult) -> Self {
-        let pop = result.emitter.as_ref().and_then(|emitter| emitter.pop.clone());
-        Self { at, pop, protocol: result.protocol }
+    fn of(seen: &Seen) -> Self {
+        Self { at: seen.at, emitter: seen.emitter.clone(), protocol: seen.protocol }
+    }
+
+    fn pop(&self) -> Option<parallax_model::Pop> {
+        self.emitter.as_ref()?.pop.clone()
     }
 
     /// Fills in what a failure came too early to show.
@@ -59,95 +54,155 @@ impl Way {
         if now.since(self.at) > u64::try_from(WAY_KEPT.as_micros()).unwrap_or(u64::MAX) {
             return;
         }
-        result.pop = result.pop.take().or_else(|| self.pop.clone());
+        result.pop = result.pop.take().or_else(|| self.pop());
         result.protocol = result.protocol.or(self.protocol);
+    }
+}
+
+/// The last few times to the first byte of good answers, in microseconds.
+#[derive(Debug, Clone, Default)]
+struct FirstBytes {
+    us: [u32; USUAL_SAMPLES as usize],
+    /// How many there are, and where the next one goes.
+    count: u8,
+    next: u8,
+}
+
+impl FirstBytes {
+    fn push(&mut self, us: u32) {
+        self.us[usize::from(self.next)] = us;
+        self.next = (self.next + 1) % USUAL_SAMPLES;
+        self.count = (self.count + 1).min(USUAL_SAMPLES);
+    }
+
+    /// Their median, when there are three at least: one slow first answer is not what is usual.
+    fn usual_ms(&self) -> Option<f64> {
+        let mut sorted = self.us;
+        let sorted = sorted.get_mut(..usize::from(self.count)).filter(|known| known.len() >= 3)?;
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).map(|us| f64::from(*us) / 1_000.0)
     }
 }
 
 /// One agent's past with one target.
 #[derive(Debug, Clone)]
 pub(crate) struct Track {
+    agent: AgentId,
     vantage: Arc<Vantage>,
-    /// Oldest first.
-    recent: VecDeque<Seen>,
-    fails: f64,
-    total: f64,
+    recent: Rounds<ROUNDS>,
+    /// Of the newest result.
+    rest: Rest,
+    // Whole numbers and their halves: what 24 bits hold.
+    fails: f32,
+    total: f32,
     /// Of the good ones among them, those with a 4xx.
-    client_errors: f64,
-    first_bytes_us: VecDeque<u32>,
+    client_errors: f32,
+    first_bytes: FirstBytes,
     last_good: Option<Way>,
+    /// When the newest result there ever was, was seen.
+    heard: UnixMicros,
     marks: Marks,
     habits: Habits,
 }
 
 impl Track {
-    pub(super) fn new(vantage: &Arc<Vantage>) -> Self {
+    pub(super) fn new(agent: &AgentId, vantage: &Arc<Vantage>) -> Self {
         Self {
+            agent: agent.clone(),
             vantage: Arc::clone(vantage),
-            recent: VecDeque::with_capacity(ROUNDS + 1),
+            recent: Rounds::default(),
+            rest: Rest::default(),
             fails: 0.0,
             total: 0.0,
             client_errors: 0.0,
-            first_bytes_us: VecDeque::new(),
+            first_bytes: FirstBytes::default(),
             last_good: None,
+            heard: UnixMicros::default(),
             marks: Marks::default(),
             habits: Habits::default(),
         }
     }
 
-    /// Puts a result in its place: by the moment at which it was seen, what came at the same moment by the agent's own clock and
-    /// by what it says. The same result again is left out.
-    pub(super) fn add(&mut self, vantage: &Arc<Vantage>, at: UnixMicros, result: Arc<ProbeResult>) {
-        let order = |seen: &Seen| (seen.at, seen.result.started_at).cmp(&(at, result.started_at));
-        let place = self.recent.partition_point(|seen| {
-            order(seen).then_with(|| said(&seen.result).cmp(&said(&result))) == std::cmp::Ordering::Less
-        });
-        if self.recent.get(place).is_some_and(|seen| seen.at == at && seen.result == result) {
+    /// Whose past it is.
+    pub(crate) const fn agent(&self) -> &AgentId {
+        &self.agent
+    }
+
+    /// When its newest result was seen, however long ago.
+    pub(super) const fn heard(&self) -> UnixMicros {
+        self.heard
+    }
+
+    /// Puts a row of a batch in its place: by the moment at which it was seen, what came at the same moment by the agent's own clock
+    /// and by what it says. The same result again is left out.
+    pub(super) fn add(&mut self, vantage: &Arc<Vantage>, at: UnixMicros, (results, row): (&Results, usize)) {
+        let seen = Seen::of(results, row, at);
+        let newest = self.recent.newest();
+        let same_dns = newest.is_some_and(|newest| same(newest.dns.as_ref(), seen.dns.as_ref()));
+        let is_newest = newest.is_none_or(|newest| newest.order() < seen.order());
+        let place = if is_newest {
+            self.recent.len()
+        } else {
+            self.recent.iter().take_while(|known| known.order() < seen.order()).count()
+        };
+        if self.recent.get(place).is_some_and(|known| known.is(&seen)) {
             return;
         }
-        if place == self.recent.len() {
-            self.vantage = Arc::clone(vantage);
+        let tls = results.tls(row);
+        let same_tls = is_newest && same(self.rest.tls.as_ref(), tls);
+        self.habits.notice(&seen, tls.map(Arc::as_ref), (same_dns && is_newest, same_tls));
+        if is_newest {
+            if !Arc::ptr_eq(&self.vantage, vantage) {
+                self.vantage = Arc::clone(vantage);
+            }
+            self.rest = Rest::of(results, row);
         }
-        if result.outcome.is_ok() && self.last_good.as_ref().is_none_or(|way| way.at <= at) {
-            self.last_good = Some(Way::of(at, &result));
+        if seen.outcome.is_ok() && self.last_good.as_ref().is_none_or(|way| way.at <= at) {
+            self.last_good = Some(Way::of(&seen));
         }
-        let failed = self.failure(&result).is_some();
-        if let Some(mark) = Mark::of(&result, failed, self.usual_first_byte_ms()) {
-            self.marks.add(Marked { at, mark, family: result.family, protocol: result.protocol });
+        let failed = self.failure(&seen).is_some();
+        if let Some(mark) = Mark::of(&seen, failed, || self.first_bytes.usual_ms()) {
+            self.marks.add(Marked { at, mark, family: seen.family, protocol: seen.protocol });
         }
-        self.habits.notice(&result, at);
-        self.recent.insert(place, Seen { at, result, settled: false });
-        if self.recent.len() > ROUNDS {
-            self.recent.pop_front();
-        }
+        self.heard = self.heard.max(at);
+        self.recent.insert(place, seen);
     }
 
     /// What went wrong, if something did. A 4xx counts against the agent's own history with the target: where it was always there,
     /// the page is made so (DESIGN 5).
-    fn failure(&self, result: &ProbeResult) -> Option<FailureKind> {
+    fn failure(&self, seen: &Seen) -> Option<FailureKind> {
         let is_client_error = |code: &StatusCode| (400..500).contains(&code.get());
-        let code = result.status.filter(|code| result.outcome.is_ok() && is_client_error(code));
+        let code = seen.status.filter(|code| seen.outcome.is_ok() && is_client_error(code));
         let good = self.total - self.fails;
         let news = good >= KNOWN_GOOD && self.client_errors < SELDOM * good;
-        result.outcome.kind().or_else(|| code.filter(|_| news).map(FailureKind::status))
+        seen.outcome.kind().or_else(|| code.filter(|_| news).map(FailureKind::status))
     }
 
     /// Drops what is older than `reach`, in microseconds. Returns whether anything was.
     pub(super) fn expire(&mut self, now: UnixMicros, reach: u64) -> bool {
-        let before = self.recent.len();
-        while self.recent.front().is_some_and(|s| now.since(s.at) > reach) {
-            self.recent.pop_front();
+        let mut dropped = false;
+        while self.recent.oldest().is_some_and(|seen| now.since(seen.at) > reach) {
+            self.recent.drop_oldest();
+            dropped = true;
         }
         self.marks.expire(now);
-        self.recent.len() < before
+        if dropped && self.is_empty() {
+            self.rest = Rest::default();
+        }
+        dropped
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.recent.is_empty()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.recent.oldest().is_none()
+    }
+
+    /// When the oldest of its results was seen.
+    pub(super) fn oldest(&self) -> Option<UnixMicros> {
+        self.recent.oldest().map(|seen| seen.at)
     }
 
     /// Where the agent stands.
-    pub(crate) fn vantage(&self) -> &Arc<Vantage> {
+    pub(crate) const fn vantage(&self) -> &Arc<Vantage> {
         &self.vantage
     }
 
@@ -161,13 +216,13 @@ impl Track {
 
     /// What its newest result says about the site.
     pub(super) fn newest_mark(&self) -> Option<Mark> {
-        let newest = self.recent.back()?;
-        Mark::of(&newest.result, self.failure(&newest.result).is_some(), None)
+        let newest = self.recent.newest()?;
+        Mark::of(newest, self.failure(newest).is_some(), || None)
     }
 
     /// Its newest result.
-    pub(crate) fn newest(&self) -> Option<&ProbeResult> {
-        self.recent.back().map(|seen| seen.result.as_ref())
+    pub(crate) fn newest(&self) -> Option<&Seen> {
+        self.recent.newest()
     }
 
     /// Whether its newest result is a failure of the site.
@@ -178,54 +233,40 @@ impl Track {
     /// What is known of its place and its way.
     pub(super) fn place(&self) -> Scope {
         let newest = self.newest();
-        let pop = newest.and_then(|result| result.emitter.as_ref()?.pop.clone());
+        let pop = newest.and_then(|seen| seen.emitter.as_ref()?.pop.clone());
         Scope {
             asn: self.vantage.asn,
             region: self.vantage.region.clone(),
             country: self.vantage.country.clone(),
             network: Some(self.vantage.network).filter(|kind| *kind != NetworkKind::Unknown),
-            pop: pop.or_else(|| self.last_good.as_ref()?.pop.clone()),
-            address: newest.and_then(|result| result.address),
+            pop: pop.or_else(|| self.last_good.as_ref()?.pop()),
+            address: newest.and_then(|seen| seen.address),
             protocol: self.last_good.as_ref().and_then(|way| way.protocol),
-            resolver: newest.and_then(|result| Some(result.dns.resolver.as_deref()?.to_owned())),
+            resolver: newest.and_then(|seen| Some(seen.resolver()?.to_owned())),
             ..Scope::default()
         }
     }
 
     pub(super) fn fail_rate(&self) -> f64 {
         let prior = BASELINE_MEAN * BASELINE_STRENGTH;
-        (self.fails + prior) / (self.total + BASELINE_STRENGTH)
-    }
-
-    fn usual_first_byte_ms(&self) -> Option<f64> {
-        // Three at least: one slow first answer is not what is usual.
-        if self.first_bytes_us.len() < 3 {
-            return None;
-        }
-        let mut sorted: Vec<u32> = self.first_bytes_us.iter().copied().collect();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).map(|us| f64::from(*us) / 1_000.0)
+        (f64::from(self.fails) + prior) / (f64::from(self.total) + BASELINE_STRENGTH)
     }
 
     pub(super) fn settle(&mut self, up: bool) {
-        for seen in &mut self.recent {
+        for seen in self.recent.iter_mut() {
             let settled = std::mem::replace(&mut seen.settled, true);
             if settled || !up {
                 continue;
             }
             self.total += 1.0;
-            if !seen.result.outcome.is_ok() {
+            if !seen.outcome.is_ok() {
                 self.fails += 1.0;
                 continue;
             }
-            self.client_errors +=
-                f64::from(u8::from(seen.result.status.is_some_and(|code| code.get() >= 400)));
-            if let Some(us) = seen.result.phases.first_byte {
-                self.first_bytes_us.push_back(us.0);
+            self.client_errors += f32::from(u8::from(seen.status.is_some_and(|code| code.get() >= 400)));
+            if let Some(us) = seen.first_byte() {
+                self.first_bytes.push(us.0);
             }
-        }
-        while self.first_bytes_us.len() > USUAL_SAMPLES {
-            self.first_bytes_us.pop_front();
         }
         if self.total > BASELINE_MEMORY {
             self.total /= 2.0;
@@ -235,11 +276,12 @@ impl Track {
     }
 
     /// Its results as diagnosis knows them, oldest first.
-    pub(super) fn results(&self, agent: &AgentId, now: UnixMicros) -> Vec<WorldResult> {
-        let usual = self.usual_first_byte_ms();
-        let one = |(attempt, seen): (u32, &Seen)| {
-            let mut result = world_result(agent, &seen.result, Duration::from_micros(now.since(seen.at)));
-            if let Some(kind) = self.failure(&seen.result) {
+    pub(super) fn results(&self, now: UnixMicros) -> impl Iterator<Item = WorldResult> {
+        let usual = self.first_bytes.usual_ms();
+        let one = move |(attempt, seen): (u32, &Seen)| {
+            let age = Duration::from_micros(now.since(seen.at));
+            let mut result = told_result(&self.agent, seen.into(), age);
+            if let Some(kind) = self.failure(seen) {
                 result.outcome = WorldOutcome::Failed(kind);
             }
             if let Some(way) = self.last_good.as_ref().filter(|_| result.outcome != WorldOutcome::Ok) {
@@ -249,23 +291,27 @@ impl Track {
             result.ttfb_usual_ms = usual;
             result
         };
-        (1..).zip(&self.recent).map(one).collect()
+        (1..).zip(self.recent.iter()).map(one)
     }
 
-    /// Its newest result as a row, with its age.
-    pub(super) fn row(&self, agent: &AgentId, now: UnixMicros) -> Option<CheckRow> {
-        let seen = self.recent.back()?;
-        Some(CheckRow {
-            agent: agent.clone(),
-            vantage: self.vantage.as_ref().clone(),
-            result: seen.result.as_ref().clone(),
+    /// Its newest result, to be made a row when somebody asks, with its age.
+    pub(super) fn row(&self, now: UnixMicros) -> Option<KeptRow> {
+        let seen = self.recent.newest()?;
+        Some(KeptRow {
+            agent: self.agent.clone(),
+            vantage: Arc::clone(&self.vantage),
             after: Duration::from_micros(now.since(seen.at)),
+            rest: self.rest.clone(),
+            seen: seen.clone(),
         })
     }
 }
 
-/// Orders results of one moment.
-fn said(result: &ProbeResult) -> impl Ord {
-    let outcome = (result.outcome, result.status, result.family, result.protocol);
-    (outcome, result.address, result.phases.total, result.beacon, result.check)
+/// Whether both are the same piece of memory, or nothing.
+fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    }
 }
