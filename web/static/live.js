@@ -46,15 +46,20 @@ if (live?.dataset.src) {
     wait = setTimeout(() => say(text), pause);
   };
   on('start', start => { asked = start.asked; });
-  on('row', ([tester, , , cell, state, text]) => {
-    heard.add(tester);
-    asked = Math.max(asked, heard.size);
-    $('v-n').textContent = live.dataset.n.replace('%a', heard.size).replace('%b', asked);
+  const fill = (cell, state, text) => {
     if (!cell) return;
     for (const place of document.querySelectorAll(`[data-cell="${cell}"]`)) {
       mark(place, state, word(state)).parentNode.className = 'st-' + state;
       place.querySelector('.ms').textContent = text;
     }
+  };
+  // What a tester has seen until now; its row comes later.
+  on('so-far', ([, , , cell, state, text]) => fill(cell, state, text));
+  on('row', ([tester, , , cell, state, text]) => {
+    heard.add(tester);
+    asked = Math.max(asked, heard.size);
+    $('v-n').textContent = live.dataset.n.replace('%a', heard.size).replace('%b', asked);
+    fill(cell, state, text);
   });
   on('verdict', ({ band, hops }) => {
     $('verdict').className = 'verdict st-' + band.state;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_web::sample::FakeReadSide;
-use parallax_web::{TrustedProxies, WebState, router, serve};
+use parallax_web::{TrustedProxies, WebState, serve, site};
 use tokio_util::sync::CancellationToken;
 
 /// Between two rows of a made-up check.
@@ -17,6 +17,7 @@ async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let state = WebState::new(Arc::new(FakeReadSide::new(PACE)));
     let cancel = CancellationToken::new();
-    serve(listener, router(state), TrustedProxies::default(), cancel).await;
+    let (pages, kept) = site(state);
+    serve(listener, (pages, Some(kept)), TrustedProxies::default(), cancel).await;
     Ok(())
 }

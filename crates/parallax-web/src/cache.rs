@@ -2,8 +2,12 @@
 //!
 //! A page that was made is good as long as the snapshot behind it is the same, and for [`FRESH`] at most, because pages say how old
 //! things are. Only whole HTML pages without a query are kept; nothing on them may depend on who asks (see `routes`).
+//!
+//! A page that is kept is looked for before the router ([`KeptPages`]): it needs neither routes nor layers, its answer is ready in
+//! every coding, with every header the layers would add.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -14,13 +18,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Body as _;
 use parallax_model::UnixMicros;
 
 use crate::compress::{self, Coding};
 use crate::state::{App, Shared};
-use crate::{indexing, outputs};
+use crate::{headers, indexing, outputs};
 
 /// How long a page may be shown although nothing changed.
 pub(crate) const FRESH: Duration = Duration::from_secs(5);
@@ -61,8 +65,17 @@ struct Kept {
     /// Everything but the coding, the length and the tag.
     head: HeaderMap,
     plain: Bytes,
-    brotli: OnceLock<Bytes>,
-    gzip: OnceLock<Bytes>,
+    /// By [`Coding`].
+    ready: [OnceLock<Ready>; Coding::ALL.len()],
+}
+
+/// A page in one coding, with all that is said before it.
+#[derive(Debug)]
+struct Ready {
+    tag: String,
+    whole: HeaderMap,
+    unchanged: HeaderMap,
+    bytes: Bytes,
 }
 
 impl Default for Pages {
@@ -125,42 +138,55 @@ impl Kept {
         let tag = head.remove(header::ETAG).and_then(|tag| tag.to_str().ok().map(str::to_owned));
         head.remove(header::CONTENT_LENGTH);
         head.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        headers::add(&mut head);
         let tag = tag.unwrap_or_default();
-        Ok(Self { version, made, tag, head, plain, brotli: OnceLock::new(), gzip: OnceLock::new() })
+        Ok(Self { version, made, tag, head, plain, ready: Default::default() })
     }
 
-    /// The bytes in a coding; what cannot be compressed goes out as it is.
-    fn bytes(&self, coding: Coding) -> (Coding, Bytes) {
-        let small = match coding {
-            Coding::Identity => return (coding, self.plain.clone()),
-            Coding::Brotli => self.brotli.get_or_init(|| compress::brotli(&self.plain, compress::QUICK)),
-            Coding::Gzip => self.gzip.get_or_init(|| compress::gzip(&self.plain)),
-        };
-        if small.is_empty() { (Coding::Identity, self.plain.clone()) } else { (coding, small.clone()) }
+    /// The page in a coding; what cannot be compressed goes out as it is.
+    fn ready(&self, wanted: Coding) -> &Ready {
+        self.ready[wanted as usize].get_or_init(|| {
+            let small = match wanted {
+                Coding::Identity => Bytes::new(),
+                Coding::Brotli => compress::brotli(&self.plain, compress::QUICK),
+                Coding::Gzip => compress::gzip(&self.plain),
+            };
+            let (coding, bytes) =
+                if small.is_empty() { (Coding::Identity, self.plain.clone()) } else { (wanted, small) };
+            Ready::new(self, coding, bytes)
+        })
     }
 
-    fn answer(&self, method: &Method, request: &HeaderMap) -> Response {
-        let mut head = self.head.clone();
-        let (coding, bytes) = self.bytes(Coding::wanted(request));
-        let tag = compress::tag_of(&self.tag, coding);
-        let known = !self.tag.is_empty() && names(request, &tag);
-        if let Ok(tag) = HeaderValue::try_from(tag) {
-            head.insert(header::ETAG, tag);
+    fn answer(&self, method: &Method, request: &HeaderMap) -> Response<Full<Bytes>> {
+        let ready = self.ready(Coding::wanted(request));
+        let mut response = Response::new(Full::default());
+        if !self.tag.is_empty() && names(request, &ready.tag) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.headers_mut() = ready.unchanged.clone();
+            return response;
         }
-        let (status, body) = if known {
-            head.remove(header::CONTENT_TYPE);
-            (StatusCode::NOT_MODIFIED, Body::empty())
-        } else {
-            if let Some(name) = coding.name() {
-                head.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
-            }
-            head.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-            (StatusCode::OK, if *method == Method::HEAD { Body::empty() } else { Body::from(bytes) })
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        *response.headers_mut() = head;
+        if *method != Method::HEAD {
+            *response.body_mut() = Full::new(ready.bytes.clone());
+        }
+        *response.headers_mut() = ready.whole.clone();
         response
+    }
+}
+
+impl Ready {
+    fn new(page: &Kept, coding: Coding, bytes: Bytes) -> Self {
+        let tag = compress::tag_of(&page.tag, coding);
+        let mut whole = page.head.clone();
+        if let Ok(tag) = HeaderValue::try_from(&tag) {
+            whole.insert(header::ETAG, tag);
+        }
+        let mut unchanged = whole.clone();
+        unchanged.remove(header::CONTENT_TYPE);
+        if let Some(name) = coding.name() {
+            whole.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+        }
+        whole.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        Self { tag, whole, unchanged, bytes }
     }
 }
 
@@ -206,6 +232,35 @@ fn is_keepable(response: &Response) -> bool {
         && response.body().size_hint().exact().is_some()
 }
 
+/// What is kept, for who asks before the router does.
+#[derive(Clone)]
+pub struct KeptPages(pub(crate) Arc<Shared>);
+
+impl fmt::Debug for KeptPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptPages").finish_non_exhaustive()
+    }
+}
+
+impl KeptPages {
+    /// The answer the router would give, if it would give a page that is kept.
+    pub(crate) fn answer<B>(&self, request: &http::Request<B>) -> Option<Response<Full<Bytes>>> {
+        let uri = request.uri();
+        // What is rare is left to the router, which has words of its own about the length of nothing.
+        let reads = match *request.method() {
+            Method::GET => true,
+            Method::HEAD => !request.headers().contains_key(header::IF_NONE_MATCH),
+            _ => false,
+        };
+        if !reads || uri.query().is_some() {
+            return None;
+        }
+        let version = *self.0.changes.borrow();
+        let kept = self.0.pages.find(uri.path(), version, self.0.read.now())?;
+        Some(kept.answer(request.method(), request.headers()))
+    }
+}
+
 /// Answers from what is kept; makes and keeps what is not.
 pub(crate) async fn pages(State(app): App, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -216,7 +271,7 @@ pub(crate) async fn pages(State(app): App, request: Request, next: Next) -> Resp
     let version = *app.changes.borrow();
     let now = app.read.now();
     if let Some(kept) = app.pages.find(request.uri().path(), version, now) {
-        return kept.answer(request.method(), request.headers());
+        return kept.answer(request.method(), request.headers()).map(Body::new);
     }
     make(&app, request, next, version).await
 }
@@ -229,11 +284,11 @@ async fn make(app: &Shared, mut request: Request, next: Next, version: u64) -> R
         mine
     } else {
         if let Some(kept) = app.pages.find_stale(&path, app.read.now()) {
-            return kept.answer(request.method(), request.headers());
+            return kept.answer(request.method(), request.headers()).map(Body::new);
         }
         let mine = flight.lock().await;
         if let Some(kept) = app.pages.find(&path, version, app.read.now()) {
-            return kept.answer(request.method(), request.headers());
+            return kept.answer(request.method(), request.headers()).map(Body::new);
         }
         mine
     };
@@ -251,7 +306,7 @@ async fn make(app: &Shared, mut request: Request, next: Next, version: u64) -> R
         Ok(kept) => {
             let kept = Arc::new(kept);
             app.pages.keep(&path, &kept);
-            kept.answer(&method, &asked)
+            kept.answer(&method, &asked).map(Body::new)
         }
         Err(response) => response,
     }
@@ -297,8 +352,8 @@ mod tests {
         let page = |version| {
             let head = HeaderMap::new();
             let plain = Bytes::from(vec![b'x'; MAX_KEPT_BYTES / 4]);
-            let (brotli, gzip) = (OnceLock::new(), OnceLock::new());
-            Arc::new(Kept { version, made: UnixMicros(0), tag: String::new(), head, plain, brotli, gzip })
+            let (tag, ready) = (String::new(), Default::default());
+            Arc::new(Kept { version, made: UnixMicros(0), tag, head, plain, ready })
         };
         for n in 0..4 {
             pages.keep(&format!("/{n}"), &page(1));

@@ -40,6 +40,9 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
+    /// Every coding.
+    pub(crate) const ALL: [Self; 3] = [Self::Identity, Self::Brotli, Self::Gzip];
+
     /// The best coding the client takes (RFC 9110, 12.5.3). A coding with weight zero is refused; weights are not compared otherwise.
     pub(crate) fn wanted(request: &HeaderMap) -> Self {
         let mut best = Self::Identity;
@@ -144,7 +147,10 @@ pub(crate) async fn answers(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    head.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let varies = |v: &HeaderValue| v.as_bytes().eq_ignore_ascii_case(b"accept-encoding");
+    if !head.headers.get_all(header::VARY).iter().any(varies) {
+        head.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
     let Some(name) = coding.name() else { return Response::from_parts(head, body) };
     let plain = match body.collect().await {
         Ok(body) => body.to_bytes(),

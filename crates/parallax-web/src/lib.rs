@@ -26,15 +26,17 @@ mod say;
 mod serve;
 mod stall;
 mod state;
+mod told;
 mod view;
 mod watch;
 
+pub use cache::KeptPages;
 pub use forwarded::{MAX_HOPS, TrustedProxies};
-pub use routes::router;
+pub use routes::{router, site, site_with};
 pub use serve::{
     ACCEPT_PAUSE, CONNECTION_MAX_AGE, GRACE, HEADER_READ_TIMEOUT, HTTP1_HEADER_BYTES, HTTP1_HEADERS,
-    HTTP2_HEADER_LIST_BYTES, HTTP2_LOCAL_RESETS, HTTP2_PENDING_RESETS, HTTP2_STREAMS, KEEP_ALIVE_INTERVAL,
-    KEEP_ALIVE_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_IP, Peer, serve,
+    HTTP2_HEADER_LIST_BYTES, HTTP2_IDLE, HTTP2_LOCAL_RESETS, HTTP2_PENDING_RESETS, HTTP2_STREAMS,
+    KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_IP, Peer, serve,
 };
 pub use stall::WRITE_STALL;
 pub use state::WebState;

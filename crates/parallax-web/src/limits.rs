@@ -18,6 +18,10 @@ use crate::outputs;
 use crate::serve::Peer;
 use crate::state::App;
 
+mod calls;
+
+pub(crate) use calls::every_call;
+
 /// Networks that are counted at once; beyond it a new one is not counted, and the budgets of the aggregator must do. 64 bytes each.
 pub(crate) const MAX_COUNTED: usize = 200_000;
 /// How often ended windows are looked for when there is no room.
@@ -70,7 +74,7 @@ impl Kind {
 }
 
 /// The networks around an address, widest first, each with how many times the limit of one address it has.
-fn networks(address: IpAddr) -> impl Iterator<Item = (u128, u8, u32)> {
+pub(crate) fn networks(address: IpAddr) -> impl Iterator<Item = (u128, u8, u32)> {
     let (bits, widths): (u128, [(u8, u32); 3]) = match address.to_canonical() {
         IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, [(24, 4), (32, 1), (32, 1)]),
         IpAddr::V6(v6) => (v6.to_bits(), [(48, 8), (56, 4), (64, 1)]),

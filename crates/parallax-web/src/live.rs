@@ -33,8 +33,9 @@ use crate::view::row::Row;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Longest life of a stream: longer than any check; a client that wants more comes again with `Last-Event-ID`.
 pub(crate) const MAX_STREAM: Duration = Duration::from_mins(2);
-/// Streams at once from one address: a browser opens six at most over HTTP/1.1, and a household has several browsers.
-pub(crate) const MAX_STREAMS_PER_ADDRESS: usize = 16;
+/// Streams at once from one address, or the /64 of a household (threat T59): as many as a browser opens over HTTP/1.1. A page that
+/// gets none is whole all the same, and looks again by itself.
+pub(crate) const MAX_STREAMS_PER_ADDRESS: usize = 6;
 /// Streams at once from everybody: the rest of the connections is for pages.
 pub(crate) const MAX_STREAMS: usize = 6_144;
 
@@ -48,11 +49,11 @@ impl StreamSlots {
         let ip = household(ip);
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = held.values().sum();
-        let mine = held.entry(ip).or_insert(0);
-        if *mine >= MAX_STREAMS_PER_ADDRESS || all >= MAX_STREAMS {
+        let mine = held.get(&ip).copied().unwrap_or_default();
+        if mine >= MAX_STREAMS_PER_ADDRESS || all >= MAX_STREAMS {
             return None;
         }
-        *mine += 1;
+        held.insert(ip, mine + 1);
         Some(StreamSlot { slots: self.clone(), ip })
     }
 }
@@ -133,6 +134,7 @@ impl Feed {
             CheckEvent::Started { target, panel, .. } => {
                 ("start", json!({ "target": target.to_string(), "asked": panel.len() }))
             }
+            CheckEvent::SoFar(row) => ("so-far", self.row(row)),
             CheckEvent::Row(row) => ("row", self.row(row)),
             CheckEvent::Verdict(diagnosis) => {
                 let band = Band::of_check(self.t, &self.board);
@@ -216,7 +218,7 @@ pub(crate) fn html(
             let chunk = match &*event {
                 CheckEvent::Row(seen) => row(&Row::said(feed.t, seen)),
                 CheckEvent::Verdict(_) => stage(&feed.board),
-                CheckEvent::Started { .. } | CheckEvent::Done { .. } => continue,
+                CheckEvent::Started { .. } | CheckEvent::SoFar(_) | CheckEvent::Done { .. } => continue,
             };
             return Some((Ok(chunk), (feed, None, Some((row, stage, close)))));
         }

@@ -7,6 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
+use crate::cache::KeptPages;
 use crate::say::Lang;
 use crate::state::{Shared, WebState};
 use crate::{api, assets, cache, compress, headers, indexing, limits, live, outputs, pages, watch};
@@ -17,7 +18,25 @@ pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024;
 /// The pages and the REST API. It has a fallback of its own (the page that says there is no such page): whoever merges other
 /// routes in resets theirs first. Handlers need `ConnectInfo<Peer>` on every request: [`serve`](crate::serve) puts it there.
 pub fn router(state: WebState) -> Router {
+    site(state).0
+}
+
+/// The same, and the pages it keeps, for [`serve`](crate::serve) to look at first.
+pub fn site(state: WebState) -> (Router, KeptPages) {
     let app = Arc::new(Shared::new(state));
+    let kept = KeptPages(Arc::clone(&app));
+    (routes(app), kept)
+}
+
+/// The same with gRPC services beside them, which are under the same limits.
+pub fn site_with(state: WebState, grpc: Router) -> (Router, KeptPages) {
+    let app = Arc::new(Shared::new(state));
+    let kept = KeptPages(Arc::clone(&app));
+    let grpc = grpc.route_layer(middleware::from_fn_with_state(Arc::clone(&app), limits::every_call));
+    (routes(app).merge(grpc), kept)
+}
+
+fn routes(app: Arc<Shared>) -> Router {
     in_every_language()
         .route("/beacon", get(pages::you::beacon))
         .route("/api/openapi.json", get(pages::api_docs::openapi))
@@ -45,7 +64,7 @@ pub fn router(state: WebState) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app), cache::pages))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::every_request))
         .layer(middleware::from_fn(compress::answers))
-        .layer(middleware::from_fn(headers::every_answer))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), headers::every_answer))
         .with_state(app)
 }
 

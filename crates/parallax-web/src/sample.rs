@@ -117,7 +117,7 @@ fn script(id: CheckId, view: &SiteView) -> Vec<Arc<CheckEvent>> {
         vantage: row.vantage.clone(),
     };
     let panel: Vec<PanelMember> = view.rows.iter().map(member).collect();
-    let mut rows = view.rows.clone();
+    let mut rows = view.rows.to_vec();
     rows.sort_by_key(|row| row.result.phases.total);
     let asked = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     let mut events = vec![CheckEvent::Started { id, target: view.target.clone(), panel, at: SAMPLE_NOW }];

@@ -84,7 +84,7 @@ impl Lang {
     }
 
     /// The texts of the catalogue.
-    pub(crate) fn sources(self) -> [&'static str; 5] {
+    pub(crate) fn sources(self) -> [&'static str; 6] {
         match self {
             Self::En => [
                 include_str!("../../../web/messages/en/pages.ftl"),
@@ -92,6 +92,7 @@ impl Lang {
                 include_str!("../../../web/messages/en/learn.ftl"),
                 include_str!("../../../web/messages/en/advice.ftl"),
                 include_str!("../../../web/messages/en/places.ftl"),
+                include_str!("../../../web/messages/en/told.ftl"),
             ],
             Self::De => [
                 include_str!("../../../web/messages/de/pages.ftl"),
@@ -99,6 +100,7 @@ impl Lang {
                 include_str!("../../../web/messages/de/learn.ftl"),
                 include_str!("../../../web/messages/de/advice.ftl"),
                 include_str!("../../../web/messages/de/places.ftl"),
+                include_str!("../../../web/messages/de/told.ftl"),
             ],
         }
     }

@@ -3,24 +3,32 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::connect_info::ConnectInfo;
 use axum::http::{StatusCode, Version, header};
-use axum::response::{IntoResponse as _, Response};
-use hyper::body::Incoming;
+use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::cache::KeptPages;
 use crate::forwarded::TrustedProxies;
+use crate::limits::networks;
 use crate::stall::Stalling;
 
 /// Who sent a request: the other end of the connection, or whom a trusted proxy names (with port 0 then). An extension of every
@@ -29,7 +37,7 @@ pub type Peer = SocketAddr;
 
 /// Connections at once; further ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 8_192;
-/// Connections at once from one address; further ones are closed at once.
+/// Connections at once from one address (an IPv6 /64); further ones are closed at once.
 pub const MAX_CONNECTIONS_PER_IP: usize = 64;
 /// How long a client may take from connecting, or from its last answer on HTTP/1.1, to the end of its next request's headers.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +55,8 @@ pub const HTTP2_PENDING_RESETS: usize = 20;
 pub const HTTP2_LOCAL_RESETS: usize = 64;
 /// Header list bytes of an HTTP/2 request.
 pub const HTTP2_HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// How long an HTTP/2 connection may have no request open; HTTP/1.1 has [`HEADER_READ_TIMEOUT`] for it.
+pub const HTTP2_IDLE: Duration = Duration::from_mins(1);
 /// How often a silent HTTP/2 connection is pinged.
 pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_mins(1);
 /// How long a ping may stay unanswered.
@@ -56,10 +66,11 @@ pub const GRACE: Duration = Duration::from_secs(2);
 /// Rest after a failed accept, so that a full file table is not a busy loop.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `cancel`, then lets open requests end for [`GRACE`] and returns.
+/// Serves `router` on `listener` until `cancel`, then lets open requests end for [`GRACE`] and returns. What `kept` has is answered
+/// without the router.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    (router, kept): (Router, Option<KeptPages>),
     proxies: TrustedProxies,
     cancel: CancellationToken,
 ) {
@@ -82,7 +93,13 @@ pub async fn serve(
                 // Everybody comes through a proxy: it is not one client.
                 let most = if proxies.trusts(peer.ip()) { MAX_CONNECTIONS } else { MAX_CONNECTIONS_PER_IP };
                 if let Some(seat) = crowd.enter(peer.ip(), most) {
-                    let door = Door { peer, proxies: Arc::clone(&proxies), router: router.clone() };
+                    let door = Door {
+                        peer,
+                        proxies: Arc::clone(&proxies),
+                        router: router.clone(),
+                        kept: kept.clone(),
+                    };
+                    let door = Arc::new(door);
                     let (held, cancel) = ((permit, seat), cancel.clone());
                     // Made inside: a future that is moved into another one takes its place twice.
                     connections.spawn(async move {
@@ -106,24 +123,32 @@ pub async fn serve(
 }
 
 /// What a connection's requests go through.
-#[derive(Clone)]
 struct Door {
     peer: SocketAddr,
     proxies: Arc<TrustedProxies>,
     router: Router,
+    kept: Option<KeptPages>,
 }
+
+/// An answer from memory, or whatever else the router makes.
+type Answer = http::Response<Either<Full<Bytes>, Body>>;
 
 impl Door {
     /// An answer to one request, which is told whose it is.
-    async fn answer(self, mut request: http::Request<Incoming>) -> Result<Response, Infallible> {
+    async fn answer(self: Arc<Self>, mut request: http::Request<Incoming>) -> Result<Answer, Infallible> {
         if !has_one_host(&request) {
-            return Ok((StatusCode::BAD_REQUEST, "an HTTP/1.1 request names one Host\n").into_response());
+            let refused = (StatusCode::BAD_REQUEST, "an HTTP/1.1 request names one Host\n").into_response();
+            return Ok(refused.map(Either::Right));
+        }
+        if let Some(kept) = self.kept.as_ref().and_then(|kept| kept.answer(&request)) {
+            return Ok(kept.map(Either::Left));
         }
         let client = self.proxies.client(self.peer.ip(), request.headers());
         let direct = client == self.peer.ip().to_canonical();
         let client = if direct { self.peer } else { SocketAddr::new(client, 0) };
         request.extensions_mut().insert(ConnectInfo::<Peer>(client));
-        self.router.oneshot(request).await
+        let answer = self.router.clone().oneshot(request).await?;
+        Ok(answer.map(Either::Right))
     }
 }
 
@@ -134,22 +159,34 @@ fn has_one_host(request: &http::Request<Incoming>) -> bool {
 
 /// One connection from its first byte to its end. hyper times only HTTP/1.1 headers, and those only once it knows the version,
 /// so the wait for the first request is timed here.
-async fn converse(stream: TcpStream, door: Door, cancel: CancellationToken) {
+async fn converse(stream: TcpStream, door: Arc<Door>, cancel: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let spoke = CancellationToken::new();
-    let heard = spoke.clone();
-    let service = service_fn(move |request| {
-        heard.cancel();
-        door.clone().answer(request)
+    let (heard, rest) = Pulse::new();
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let open = heard.request(request.version());
+        let answer = Arc::clone(&door).answer(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, Infallible>(match open {
+                Some(open) => answer.map(|body| Either::Right(Body::new(Held { body, _open: open }))),
+                None => answer,
+            })
+        }
     });
     let builder = limits();
     // Boxed, because what is pinned here would take its place twice: a waiting reader costs what its buffers cost.
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(Stalling::new(stream)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = silence(&spoke) => return,
+        rest = rest.rest() => {
+            if rest == Rest::NeverSpoke {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+        }
         () = cancel.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -164,10 +201,98 @@ async fn converse(stream: TcpStream, door: Door, cancel: CancellationToken) {
     }
 }
 
-/// Ends when no request came within [`HEADER_READ_TIMEOUT`]; never when one did.
-async fn silence(spoke: &CancellationToken) {
-    if tokio::time::timeout(HEADER_READ_TIMEOUT, spoke.cancelled()).await.is_ok() {
-        std::future::pending::<()>().await;
+/// Which requests of a connection are open.
+#[derive(Debug)]
+struct Pulse {
+    /// Requests of HTTP/2 that are open; on HTTP/1.1 one for ever, because hyper itself times what lies between requests.
+    open: watch::Sender<u32>,
+    times_itself: AtomicBool,
+}
+
+/// Who waits for a connection to rest. Made with the connection: a request that comes before the wait begins is seen too.
+#[derive(Debug)]
+struct Resting(watch::Receiver<u32>);
+
+/// Why a connection rests.
+#[derive(Debug, PartialEq, Eq)]
+enum Rest {
+    /// No request came within [`HEADER_READ_TIMEOUT`].
+    NeverSpoke,
+    /// None was open for [`HTTP2_IDLE`].
+    Idle,
+}
+
+impl Pulse {
+    fn new() -> (Arc<Self>, Resting) {
+        let (open, seen) = watch::channel(0);
+        (Arc::new(Self { open, times_itself: AtomicBool::new(false) }), Resting(seen))
+    }
+
+    /// A request has come; it is open until the answer's whole body is sent or given up.
+    fn request(self: &Arc<Self>, version: Version) -> Option<Open> {
+        if version == Version::HTTP_2 {
+            self.open.send_modify(|open| *open += 1);
+            return Some(Open(Arc::clone(self)));
+        }
+        if !self.times_itself.swap(true, Ordering::Relaxed) {
+            self.open.send_modify(|open| *open += 1);
+        }
+        None
+    }
+}
+
+impl Resting {
+    /// Ends when there is nothing to wait for.
+    async fn rest(mut self) -> Rest {
+        match tokio::time::timeout(HEADER_READ_TIMEOUT, self.0.changed()).await {
+            Err(_) => return Rest::NeverSpoke,
+            Ok(Err(_)) => return Rest::Idle,
+            Ok(Ok(())) => {}
+        }
+        loop {
+            if self.0.wait_for(|open| *open == 0).await.is_err() {
+                return Rest::Idle;
+            }
+            if tokio::time::timeout(HTTP2_IDLE, self.0.changed()).await.is_err() {
+                return Rest::Idle;
+            }
+        }
+    }
+}
+
+/// One open request.
+#[derive(Debug)]
+struct Open(Arc<Pulse>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
+    }
+}
+
+/// An answer's body that keeps its request open.
+struct Held {
+    body: Either<Full<Bytes>, Body>,
+    _open: Open,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -191,19 +316,25 @@ fn limits() -> Builder<TokioExecutor> {
     builder
 }
 
-/// How many connections each address has.
+/// How many connections each network has: an address and the wider networks around it, which may have a few times as many (as
+/// [`limits`](crate::limits) counts them), so that who owns a /64 of IPv6 is one client.
 #[derive(Debug, Clone, Default)]
-struct Crowd(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct Crowd(Arc<Mutex<HashMap<(u128, u8), usize>>>);
 
 impl Crowd {
-    /// A seat for one more connection of `ip`, unless it has `most`.
+    /// A seat for one more connection of `ip`, unless it, or a network around it, has too many; `most` is what one address may have.
     fn enter(&self, ip: IpAddr, most: usize) -> Option<Seat> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(ip).or_insert(0);
-        if *count >= most {
+        let is_full = |(bits, width, times): (u128, u8, u32)| {
+            let most = most.saturating_mul(usize::try_from(times).unwrap_or(usize::MAX));
+            counts.get(&(bits, width)).is_some_and(|count| *count >= most)
+        };
+        if networks(ip).any(is_full) {
             return None;
         }
-        *count += 1;
+        for (bits, width, _) in networks(ip) {
+            *counts.entry((bits, width)).or_insert(0) += 1;
+        }
         Some(Seat { crowd: self.clone(), ip })
     }
 }
@@ -218,10 +349,12 @@ struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut counts = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.ip);
+        for (bits, width, _) in networks(self.ip) {
+            if let Some(count) = counts.get_mut(&(bits, width)) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&(bits, width));
+                }
             }
         }
     }

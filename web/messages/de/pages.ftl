@@ -94,7 +94,6 @@ for-owners = Wenn Sie sie betreiben
 evidence = Belege
 evidence-json = Belege als JSON
 why-title = Worauf wir uns stützen
-why-english = Die Zeilen der Diagnose sind auf Englisch geschrieben.
 why-seen = Gesehen
 why-nothing = Nichts außer den Einzelergebnissen unten.
 why-same = Erklärt dieselben Ergebnisse ebenso gut
@@ -284,7 +283,11 @@ history-worked = { $worked } von { $total } Tests gelangen, an { $days ->
        *[other] { $days } Tagen
     } mit Tests.
 history-label = Neunzig Tage: Ärger an { $trouble }, Tests an { $known }
-history-kept = Tests bleiben minutengenau 30 Tage, Vorfälle für immer.
+history-kept = Tests bleiben minutengenau 30 Tage und stundengenau 400, Vorfälle für immer.
+follow-title = Einem Netz oder einer Region folgen
+follow-text = Jedes und jede hat einen Atom-Feed: ein Eintrag, sobald sich ändert, was wir dort über eine Website sagen.
+follow-all = Alle Störungen
+map-europe = Europa
 history-days = Tage mit Ärger
 history-no-days = Keine, von denen wir wissen.
 day-incident = ein Vorfall von { $lasted }
@@ -428,9 +431,9 @@ privacy-report-text = Art, Website, Zeit und, wo es eine Adresstabelle gibt, die
 privacy-you = Wenn Ihr Browser prüft
 privacy-you-text = Ihr Browser fragt die Website selbst, als hätten Sie sie geöffnet: Sie sieht Ihren Besuch. Was er fand, wird hierher gesendet, beantwortet und vergessen.
 privacy-elsewhere = Andere
-privacy-elsewhere-text = Nichts auf diesen Seiten kommt von anderswo, und nichts wird weitergegeben.
+privacy-elsewhere-text = Nichts auf diesen Seiten kommt von anderswo, und nichts über Sie wird weitergegeben. Der Name einer Website schon: Unsere Prüfer schlagen ihn nach und öffnen sie, fragen einen öffentlichen DNS-Dienst, wenn ein Name nicht zu finden ist, und öffnen bekannte Seiten, um zu sehen, ob ihr eigener Anschluss geht.
 privacy-kept = Wie lange
-privacy-kept-text = Einzelergebnisse 7 Tage, Minuten 30 Tage, Vorfälle für immer. Nichts davon enthält etwas über Besucher.
+privacy-kept-text = Einzelergebnisse und die Seiten von Prüfungen 7 Tage, Ergebnisse minutengenau 30 Tage und stundengenau 400, Vorfälle für immer: Nichts davon enthält etwas über Besucher. Meldungen 60 Tage.
 
 # Unser eigener Zustand.
 status-lede = Wie es uns selbst gerade geht. Wenn zu viele unserer Prüfer fehlen, urteilen wir nicht über andere.
@@ -458,6 +461,6 @@ api-errors-text = Fehler haben einen Code für Programme und einen Satz für Men
 api-limits = Grenzen
 api-limit-checks = Eine Website wird höchstens einmal je Minute geprüft, wer auch fragt: Wer noch einmal fragt, bekommt dieselbe Prüfung.
 api-limit-rate = Eine Adresse darf je Minute 30 Prüfungen beginnen, je Stunde 60 Meldungen senden und je Minute 1200-mal lesen. RateLimit-Limit, RateLimit-Remaining und RateLimit-Reset sagen in jeder Antwort, was übrig ist.
-api-limit-streams = Eine Adresse darf 16 Ereignisströme halten.
+api-limit-streams = Eine Adresse darf sechs Ereignisströme halten.
 api-limit-body = Der Rumpf einer Anfrage darf 8 KiB lang sein.
 api-grpc = Dasselbe gibt es auf diesem Port über gRPC, mit Reflection.

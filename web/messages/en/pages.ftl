@@ -94,7 +94,6 @@ for-owners = If you run it
 evidence = Evidence
 evidence-json = Evidence as JSON
 why-title = What we go by
-why-english = The lines of the diagnosis are written in English.
 why-seen = Seen
 why-nothing = Nothing beyond the single results below.
 why-same = Explains the same results equally well
@@ -284,7 +283,11 @@ history-worked = { $worked } of { $total } tests worked, on { $days ->
        *[other] { $days } days
     } with tests.
 history-label = Ninety days: trouble on { $trouble }, tests on { $known }
-history-kept = Tests are kept by the minute for 30 days, incidents for ever.
+history-kept = Tests are kept by the minute for 30 days and by the hour for 400, incidents for ever.
+follow-title = Follow a network or a region
+follow-text = Each has an Atom feed: one entry whenever what we say of a site there changes.
+follow-all = All outages
+map-europe = Europe
 history-days = Days with trouble
 history-no-days = None that we know of.
 day-incident = an incident of { $lasted }
@@ -428,9 +431,9 @@ privacy-report-text = Category, site, time and, where a table of addresses is se
 privacy-you = When your browser tests
 privacy-you-text = Your browser asks the site itself, as if you opened it: the site sees your visit. What it found is sent here, answered, and forgotten.
 privacy-elsewhere = Others
-privacy-elsewhere-text = Nothing on these pages comes from elsewhere, and nothing is passed on to anybody.
+privacy-elsewhere-text = Nothing on these pages comes from elsewhere, and nothing about you is passed on. The name of a site is: our testers look it up and open it, ask a public resolver when a name cannot be found, and open well-known pages to see whether their own line works.
 privacy-kept = How long
-privacy-kept-text = Single results for 7 days, minutes for 30 days, incidents for ever. None of them holds anything about visitors.
+privacy-kept-text = Single results and the pages of checks for 7 days, results by the minute for 30 days and by the hour for 400, incidents for ever: none of these holds anything about visitors. Reports for 60 days.
 
 # Our own status.
 status-lede = How we are ourselves, as of now. When too many of our testers are out of reach, we stop judging others.
@@ -458,6 +461,6 @@ api-errors-text = Errors have a code for programs and a sentence for people. 404
 api-limits = Limits
 api-limit-checks = One site is tested at most once a minute, whoever asks: asking again joins the same check.
 api-limit-rate = One address may start 30 checks a minute, send 60 reports an hour and read 1200 times a minute. RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset say in every answer what is left.
-api-limit-streams = One address may hold 16 event streams.
+api-limit-streams = One address may hold six event streams.
 api-limit-body = A request’s body may be 8 KiB long.
 api-grpc = The same is offered over gRPC on this port, with reflection.

@@ -102,7 +102,7 @@ pub(crate) async fn show(
         took_ms: board.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         asked: board.asked(),
         answered: board.answered(),
-        rows: board.rows.iter().map(Row::new).collect(),
+        rows: board.rows.iter().filter(|row| !board.waiting.contains(&row.agent)).map(Row::new).collect(),
         diagnosis: board.diagnosis,
     };
     Ok(super::json(&check, &headers))

@@ -11,14 +11,14 @@ use super::site::{refused, unknown};
 use crate::render::{Frame, page};
 use crate::say::{Lang, Visit};
 use crate::state::App;
-use crate::view::chart::Days;
+use crate::view::chart::{Days, Tests};
 use crate::view::incident::IncidentView;
 use crate::view::sentence::Names;
 
 /// How many incidents are listed.
 const MAX_INCIDENTS: u32 = 200;
-/// How far back tests are read, in seconds: one-minute rollups are kept for 30 days. Older days are known by their incidents.
-const TESTS_SECS: i64 = 30 * 86_400;
+/// How far back minutes are read, in seconds: they are kept for 30 days. Older days are known by their hours and incidents.
+const MINUTES_SECS: i64 = 30 * 86_400;
 /// How far back the page looks, in seconds.
 const PAGE_SECS: i64 = 90 * 86_400;
 
@@ -46,15 +46,18 @@ pub(crate) async fn show(State(app): App, visit: Visit, Part(typed): Part, reque
     if app.read.site(&host).is_none() && incidents.is_empty() {
         return Ok(unknown(&app, &visit, &request, &host));
     }
-    let minutes = app.read.history(&host, now.plus_secs(-TESTS_SECS)).await?;
-    let names = Names::of_points(&app.read.vantages());
     let since = now.plus_secs(-PAGE_SECS);
+    let hours = app.read.hours(&host, since).await?;
+    // Hours are made one after the other: where there are any, minutes are needed for what came after the newest alone.
+    let from = hours.last().map_or_else(|| now.plus_secs(-MINUTES_SECS), |newest| newest.at);
+    let minutes = app.read.history(&host, from).await?;
+    let names = Names::of_points(&app.read.vantages());
     let recent = incidents.iter().filter(|incident| incident.closed_at.is_none_or(|at| at >= since));
     let view = HistoryPage {
         t,
         frame: Frame::new(&app, &visit, "").with_feed(format!("/s/{host}/feed.atom")),
         host: host.to_string(),
-        days: Days::new(t, &incidents, &minutes, now),
+        days: Days::new(t, &incidents, &Tests::of(&hours, &minutes), now),
         incidents: recent.map(|incident| IncidentView::said(t, incident, &names, now)).collect(),
     };
     Ok(page(&view, StatusCode::OK, &request))

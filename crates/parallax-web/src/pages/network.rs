@@ -1,5 +1,7 @@
 //! Where we look from, and where we do not; and one tester's page.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -9,6 +11,7 @@ use parallax_model::{Continent, Family, NetworkKind, UnixMicros};
 
 use super::error::{Part, missing};
 use super::home::{NetworkCount, tester_pins};
+use crate::escape::neutral;
 use crate::render::{Frame, page};
 use crate::say::{Lang, Visit};
 use crate::state::App;
@@ -66,6 +69,8 @@ pub(crate) struct NetworkPage {
     /// Networks whose testers fell silent at once.
     pub(crate) notices: Vec<String>,
     pub(crate) pins: Vec<Pin>,
+    /// Feeds of networks, and of regions.
+    pub(crate) feeds: [Vec<(String, String)>; 2],
 }
 
 fn gaps(t: Lang, points: &[VantagePoint]) -> Vec<String> {
@@ -98,6 +103,25 @@ fn gaps(t: Lang, points: &[VantagePoint]) -> Vec<String> {
     gaps
 }
 
+/// Feeds that one page names at most, of each kind.
+const MAX_FEEDS: usize = 60;
+
+/// Networks and regions that testers stand in, each with its feed: address and name.
+fn feeds(t: Lang, points: &[VantagePoint]) -> [Vec<(String, String)>; 2] {
+    let named = |v: &parallax_model::Vantage| {
+        let asn = v.asn?;
+        let name = v.isp.as_ref().map_or_else(|| asn.to_string(), |isp| neutral(isp.as_str()).into_owned());
+        Some((name, format!("/network/isp/{}/feed.atom", asn.0)))
+    };
+    let region = |v: &parallax_model::Vantage| {
+        let region = v.region.as_ref()?;
+        Some((place::region_short(t, region.as_str()), format!("/network/region/{region}/feed.atom")))
+    };
+    let networks: BTreeMap<String, String> = points.iter().filter_map(|p| named(&p.vantage)).collect();
+    let regions: BTreeMap<String, String> = points.iter().filter_map(|p| region(&p.vantage)).collect();
+    [networks, regions].map(|feeds| feeds.into_iter().take(MAX_FEEDS).map(|(name, at)| (at, name)).collect())
+}
+
 /// `GET /network`.
 pub(crate) async fn show(State(app): App, visit: Visit, request: HeaderMap) -> Response {
     let (t, points, now) = (visit.t, app.read.vantages(), app.read.now());
@@ -116,6 +140,7 @@ pub(crate) async fn show(State(app): App, visit: Visit, request: HeaderMap) -> R
         gaps: gaps(t, &points),
         notices: app.read.network().notices.iter().map(notice).collect(),
         pins: tester_pins(&points),
+        feeds: feeds(t, &points),
     };
     page(&view, StatusCode::OK, &request)
 }

@@ -23,6 +23,7 @@ use crate::view::chart::{ReportChart, Strip};
 use crate::view::incident::{IncidentView, Moment};
 use crate::view::sentence::Names;
 use crate::view::shares::Shares;
+use crate::view::site::front;
 use crate::view::when;
 
 /// How many past incidents a site's page lists.
@@ -116,7 +117,7 @@ impl SitePage {
             t,
             frame: Frame::new(app, visit, "").with_feed(format!("/s/{}/feed.atom", view.host)),
             host: view.host.to_string(),
-            target: view.target.to_string(),
+            target: front(&view.target),
             since: Moment::said(t, view.since),
             lasted: when::between(t, view.since, now),
             age: when::between(t, view.at, now),

@@ -152,7 +152,7 @@ async fn every_page_keeps_the_rules_of_the_house() {
         for (name, expected) in [
             ("content-security-policy", policy),
             ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
+            ("referrer-policy", "same-origin"),
             ("cache-control", "no-cache"),
         ] {
             assert_eq!(page.header(name), expected, "{path}: {name}");

@@ -122,7 +122,7 @@ fn site(plot: &Plot) -> SiteView {
         diagnosis,
         at: SAMPLE_NOW.plus_secs(-20),
         since,
-        rows,
+        rows: rows.into(),
         reports: ReportCounts {
             problem: plot.problems,
             works: plot.problems / 9,
@@ -149,7 +149,7 @@ pub(super) fn up_site(host: Host) -> SiteView {
         diagnosis,
         at: SAMPLE_NOW,
         since: SAMPLE_NOW,
-        rows,
+        rows: rows.into(),
         reports: ReportCounts::default(),
         incident: None,
         interval: None,

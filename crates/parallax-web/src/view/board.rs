@@ -1,5 +1,6 @@
 //! A check as far as it is known: its events folded into what a page shows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use parallax_aggregator::{CheckEvent, CheckRow, PanelMember, SiteView};
@@ -11,8 +12,10 @@ pub(crate) struct Board {
     pub(crate) target: Target,
     /// Who was asked, in the order of the matrix.
     pub(crate) panel: Vec<(AgentId, Vantage)>,
-    /// What came, in the order it came.
+    /// What came, in the order it came: of each tester its answer, or what it has seen so far.
     pub(crate) rows: Vec<CheckRow>,
+    /// Whose rows are no answers yet.
+    pub(crate) waiting: BTreeSet<AgentId>,
     pub(crate) diagnosis: Option<Diagnosis>,
     pub(crate) started_at: Option<UnixMicros>,
     /// How long it took; `None` while it runs.
@@ -27,6 +30,7 @@ impl Board {
             target,
             panel: Vec::new(),
             rows: Vec::new(),
+            waiting: BTreeSet::new(),
             diagnosis: None,
             started_at: None,
             took: None,
@@ -39,7 +43,8 @@ impl Board {
         Self {
             target: view.target.clone(),
             panel: view.rows.iter().map(|row| (row.agent.clone(), row.vantage.clone())).collect(),
-            rows: view.rows.clone(),
+            rows: view.rows.to_vec(),
+            waiting: BTreeSet::new(),
             diagnosis: Some(view.diagnosis.clone()),
             started_at: Some(view.at),
             took: Some(Duration::ZERO),
@@ -57,21 +62,30 @@ impl Board {
                 self.asked = u32::try_from(panel.len()).unwrap_or(u32::MAX);
                 self.started_at = Some(*at);
             }
+            CheckEvent::SoFar(row) => {
+                self.waiting.insert(row.agent.clone());
+                self.put(row);
+            }
             CheckEvent::Row(row) => {
-                // Who answers without having been listed is listed from then on: the panel may grow while a check runs.
-                if !self.panel.iter().any(|(agent, _)| *agent == row.agent) {
-                    self.panel.push((row.agent.clone(), row.vantage.clone()));
-                }
-                match self.rows.iter_mut().find(|known| known.agent == row.agent) {
-                    Some(known) => *known = (**row).clone(),
-                    None => self.rows.push((**row).clone()),
-                }
+                self.waiting.remove(&row.agent);
+                self.put(row);
             }
             CheckEvent::Verdict(diagnosis) => self.diagnosis = Some((**diagnosis).clone()),
             CheckEvent::Done { took, asked, .. } => {
                 self.took = Some(*took);
                 self.asked = *asked;
             }
+        }
+    }
+
+    fn put(&mut self, row: &CheckRow) {
+        // Who speaks without having been listed is listed from then on: the panel may grow while a check runs.
+        if !self.panel.iter().any(|(agent, _)| *agent == row.agent) {
+            self.panel.push((row.agent.clone(), row.vantage.clone()));
+        }
+        match self.rows.iter_mut().find(|known| known.agent == row.agent) {
+            Some(known) => *known = row.clone(),
+            None => self.rows.push(row.clone()),
         }
     }
 
@@ -82,7 +96,7 @@ impl Board {
 
     /// How many testers answered.
     pub(crate) fn answered(&self) -> usize {
-        self.rows.len()
+        self.rows.len() - self.waiting.len()
     }
 
     /// How many were asked: at least those who answered.

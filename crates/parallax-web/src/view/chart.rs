@@ -1,6 +1,8 @@
 //! Charts drawn by the server: numbers become rectangles, the words around them are HTML.
 
-use parallax_aggregator::HistoryMinute;
+use std::collections::BTreeSet;
+
+use parallax_aggregator::{HistoryHour, HistoryMinute};
 use parallax_model::{Incident, UnixMicros};
 
 use super::when;
@@ -118,6 +120,34 @@ pub(crate) const DAYS: usize = 90;
 /// One day in microseconds.
 const DAY_US: i64 = 86_400_000_000;
 
+/// Tests of an hour or of a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tests {
+    pub(crate) at: UnixMicros,
+    pub(crate) results: u64,
+    pub(crate) failures: u64,
+}
+
+/// One hour in microseconds.
+const HOUR_US: i64 = 3_600_000_000;
+
+impl Tests {
+    /// Hours where there are some, and the minutes outside of them: the last hours are not made yet, and those of long ago may have
+    /// been kept as minutes alone. No test counts twice.
+    pub(crate) fn of(hours: &[HistoryHour], minutes: &[HistoryMinute]) -> Vec<Self> {
+        let made: BTreeSet<i64> = hours.iter().map(|hour| hour.at.0.div_euclid(HOUR_US)).collect();
+        let whole =
+            hours.iter().map(|hour| Self { at: hour.at, results: hour.results, failures: hour.failures });
+        let rest = minutes.iter().filter(|minute| !made.contains(&minute.at.0.div_euclid(HOUR_US)));
+        let rest = rest.map(|minute| Self {
+            at: minute.at,
+            results: minute.results.into(),
+            failures: minute.failures.into(),
+        });
+        whole.chain(rest).collect()
+    }
+}
+
 /// One day of the long strip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Day {
@@ -142,15 +172,15 @@ pub(crate) struct Days {
 
 impl Days {
     /// The strip of the 90 days that end with the one `now` is in. A day without tests is drawn as a gap, never as good.
-    pub(crate) fn new(t: Lang, incidents: &[Incident], minutes: &[HistoryMinute], now: UnixMicros) -> Self {
+    pub(crate) fn new(t: Lang, incidents: &[Incident], tests: &[Tests], now: UnixMicros) -> Self {
         let today = now.0.div_euclid(DAY_US);
         let first = today - i64::try_from(DAYS - 1).unwrap_or(0);
         let mut days = [(0_u64, 0_u64, 0_u64); DAYS];
-        for minute in minutes {
-            let place = usize::try_from(minute.at.0.div_euclid(DAY_US) - first).ok();
+        for some in tests {
+            let place = usize::try_from(some.at.0.div_euclid(DAY_US) - first).ok();
             if let Some(day) = place.and_then(|i| days.get_mut(i)) {
-                day.0 += u64::from(minute.results);
-                day.1 += u64::from(minute.failures);
+                day.0 += some.results;
+                day.1 += some.failures;
             }
         }
         for (i, day) in (0_i64..).zip(days.iter_mut()) {
@@ -267,7 +297,8 @@ mod tests {
             failures,
             first_byte: None,
         };
-        let days = Days::new(Lang::En, &[], &[minute(1, 1_000, 0), minute(0, 1_000, 1)], NOW);
+        let days =
+            Days::new(Lang::En, &[], &Tests::of(&[], &[minute(1, 1_000, 0), minute(0, 1_000, 1)]), NOW);
         let classes: Vec<&str> = days.bars[87..].iter().map(|bar| bar.class).collect();
         assert_eq!((days.bars.len(), classes.as_slice()), (90, ["none", "ok", "some"].as_slice()));
         assert_eq!((days.known, days.worked.as_str()), (2, "99.95 %"));
@@ -280,6 +311,26 @@ mod tests {
         incident.closed_at = Some(incident.opened_at.plus_secs(7_200));
         let days = Days::new(Lang::En, &[incident], &[], NOW);
         assert_eq!((days.bars[49].class, days.exceptions[0].value.as_str()), ("some", "an incident of 2 h"));
+    }
+
+    #[test]
+    fn hours_reach_back_further_than_minutes_and_no_test_counts_twice() {
+        let hour = |hours_ago: i64, results| HistoryHour {
+            at: NOW.plus_secs(-3_600 * hours_ago),
+            results,
+            failures: 1,
+            first_byte: None,
+        };
+        let minute = |minutes_ago: i64| HistoryMinute {
+            at: NOW.plus_secs(-60 * minutes_ago),
+            results: 10,
+            failures: 0,
+            first_byte: None,
+        };
+        let hours = [hour(80 * 24, 600), hour(2, 600)];
+        let tests = Tests::of(&hours, &[minute(90), minute(59), minute(1)]);
+        let days = Days::new(Lang::En, &[], &tests, NOW);
+        assert_eq!((days.results, days.failures, days.known), (1_220, 2, 2));
     }
 
     #[test]

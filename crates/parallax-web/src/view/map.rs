@@ -12,6 +12,11 @@ const CENTRE: (f64, f64) = (480.0, 249.968_241_830_383_33);
 /// Pins nearer to each other than this are drawn as one with a count.
 const NEAR: f64 = 15.0;
 
+/// The part of the map that is drawn once more, larger: Europe, where testers stand nearest to each other. Left, top, width, height.
+const INSET: (f64, f64, f64, f64) = (448.0, 38.0, 120.0, 85.0);
+/// How much larger.
+const LARGER: f64 = 2.0;
+
 /// One pin: a tester, or several too near to each other to be told apart.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pin {
@@ -21,6 +26,8 @@ pub(crate) struct Pin {
     /// The gravest state of its testers.
     pub(crate) state: Glyph,
     pub(crate) count: usize,
+    /// Whether it is drawn on the larger Europe, in that one's units.
+    pub(crate) inset: bool,
 }
 
 impl Pin {
@@ -30,22 +37,37 @@ impl Pin {
     }
 }
 
-/// The pins of these testers, trouble last so that it lies on top. Testers whose place is not known have none.
+/// The pins of these testers, trouble last so that it lies on top; then those of the larger Europe, where that tells more. Testers
+/// whose place is not known have none.
 pub(crate) fn pins<'a>(testers: impl Iterator<Item = (&'a Vantage, Glyph)>) -> Vec<Pin> {
-    let mut pins: Vec<Pin> = Vec::new();
+    let (mut pins, mut europe) = (Vec::new(), Vec::new());
+    let (left, top, width, height) = INSET;
     for (vantage, state) in testers {
         let Some((lat, lon)) = position(vantage) else { continue };
         let (x, y) = project(lat, lon);
-        match pins.iter_mut().find(|pin| (pin.x - x).hypot(pin.y - y) < NEAR) {
-            Some(pin) => {
-                pin.count += 1;
-                pin.state = pin.state.max(state);
-            }
-            None => pins.push(Pin { x, y, state, count: 1 }),
+        add(&mut pins, Pin { x, y, state, count: 1, inset: false });
+        let (x, y) = (x - left, y - top);
+        if (0.0..width).contains(&x) && (0.0..height).contains(&y) {
+            add(&mut europe, Pin { x: x * LARGER, y: y * LARGER, state, count: 1, inset: true });
         }
     }
     pins.sort_by_key(|pin| pin.state);
+    if europe.len() > 1 {
+        europe.sort_by_key(|pin| pin.state);
+        pins.extend(europe);
+    }
     pins
+}
+
+/// Adds a pin, or counts it with one that is near.
+fn add(pins: &mut Vec<Pin>, new: Pin) {
+    match pins.iter_mut().find(|pin| (pin.x - new.x).hypot(pin.y - new.y) < NEAR) {
+        Some(pin) => {
+            pin.count += 1;
+            pin.state = pin.state.max(new.state);
+        }
+        None => pins.push(new),
+    }
 }
 
 /// Equal Earth (Šavrič, Patterson, Jenny 2018), from degrees to the map's units.
@@ -94,7 +116,9 @@ mod tests {
         let testers =
             [(&berlin, Glyph::Down), (&frankfurt, Glyph::Up), (&tokyo, Glyph::Up), (&nowhere, Glyph::Up)];
         let pins = pins(testers.into_iter());
-        let told: Vec<_> = pins.iter().map(|pin| (pin.state, pin.count)).collect();
-        assert_eq!(told, [(Glyph::Up, 1), (Glyph::Down, 2)]);
+        let told: Vec<_> = pins.iter().map(|pin| (pin.state, pin.count, pin.inset)).collect();
+        let world = [(Glyph::Up, 1, false), (Glyph::Down, 2, false)];
+        // Told apart on the larger Europe.
+        assert_eq!(told, [world.as_slice(), &[(Glyph::Up, 1, true), (Glyph::Down, 1, true)]].concat());
     }
 }

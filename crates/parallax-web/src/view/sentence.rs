@@ -80,6 +80,9 @@ pub(crate) fn built(t: Lang, host: &str, diagnosis: &Diagnosis, names: &Names) -
             return said(key).text();
         }
     }
+    if let Some(text) = t.told_headline(diagnosis.sentence.trim_end_matches('.')) {
+        return text;
+    }
     let stale = diagnosis.cause.as_ref().is_some_and(|cause| cause.kind == CauseKind::DnsChange);
     match diagnosis.verdict {
         Verdict::Up => said("say-up").text(),

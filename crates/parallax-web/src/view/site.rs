@@ -1,7 +1,7 @@
 //! Sites for people and programs.
 
 use parallax_aggregator::SiteView;
-use parallax_model::{Diagnosis, Disagreement, ReportCounts, UnixMicros, Verdict};
+use parallax_model::{Diagnosis, Disagreement, Path, ReportCounts, Target, UnixMicros, Verdict};
 use serde::Serialize;
 
 use super::board::Board;
@@ -80,7 +80,7 @@ impl SiteJson {
     pub(crate) fn new(view: &SiteView, now: UnixMicros) -> Self {
         Self {
             line: SiteLine::new(view, now),
-            target: view.target.to_string(),
+            target: front(&view.target),
             diagnosis: view.diagnosis.clone(),
             reports: view.reports,
             disagreement: view.disagreement,
@@ -89,6 +89,11 @@ impl SiteJson {
             rows: view.rows.iter().map(Row::new).collect(),
         }
     }
+}
+
+/// A site's address without path and query: what one visitor had checked may be their secret, and is not told to everybody.
+pub(crate) fn front(target: &Target) -> String {
+    Target { path: Path::root(), ..target.clone() }.to_string()
 }
 
 /// `Down for everyone we asked: 503 Service Unavailable.`
