@@ -87,6 +87,13 @@ async fn a_store_is_backed_up_while_it_works_and_comes_back() -> anyhow::Result<
     assert_eq!(second.status.code(), Some(75), "{}", String::from_utf8_lossy(&second.stderr));
     let (status, _) = program.interrupt().await?;
     assert_eq!(status.code(), Some(0));
+    // Joined into blocks they are as many, and whole.
+    let before = results(&home).await?;
+    let (code, joined, said) = data(&["compact"], &home).await?;
+    assert_eq!(code, 0, "{said}");
+    ensure!(joined["results"].as_u64().is_some_and(|joined| joined <= before), "{joined}");
+    assert_eq!(results(&home).await?, before);
+    assert_eq!(data(&["check", "--thorough"], &home).await?.0, 0);
 
     // On another machine, from that one file, keys included.
     let other = dir.path().join("other");

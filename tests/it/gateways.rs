@@ -56,6 +56,8 @@ fn proxy(upstream: impl std::fmt::Display) -> String {
     )
 }
 
+/// Streams one address may hold.
+const STREAMS: usize = 6;
 const NO_SERVER: &str = "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 1s\n\
     frontend door\n bind LISTEN\n default_backend nobody\nbackend nobody\n";
 
@@ -103,11 +105,17 @@ async fn every_break_is_told_apart() -> anyhow::Result<()> {
         case("no such name", "gone.demo".to_owned(), kinds(&["dns-nxdomain"]), None, &["name"]),
     ];
     let mut judging = JoinSet::new();
+    let mut wrong = Vec::new();
     for case in cases {
+        // One address may read so many checks at once (threat T59).
+        if judging.len() == STREAMS {
+            wrong.extend(judging.join_next().await);
+        }
         let api = api.clone();
         judging.spawn(async move { judge(&case, &api).await.with_context(|| case.what) });
     }
-    let wrong = judging.join_all().await.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat();
+    wrong.extend(judging.join_all().await.into_iter().map(Ok));
+    let wrong = wrong.into_iter().flatten().collect::<anyhow::Result<Vec<_>>>()?.concat();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }

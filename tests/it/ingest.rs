@@ -16,9 +16,9 @@ use crate::support::page;
 use crate::support::program::Program;
 
 /// Results in every batch here.
-const SIZE: u64 = 20;
+pub(crate) const SIZE: u64 = 20;
 
-fn good() -> ResultBatch {
+pub(crate) fn good() -> ResultBatch {
     let results = Mix::new(1, 4, UnixMicros(1_795_000_000_000_000)).results(20);
     message(0, 0, &encode(&results))
 }
@@ -30,7 +30,7 @@ fn poison() -> ResultBatch {
     ResultBatch { columns: columns.into(), ..good() }
 }
 
-fn cargo(batches: impl IntoIterator<Item = ResultBatch>) -> Cargo {
+pub(crate) fn cargo(batches: impl IntoIterator<Item = ResultBatch>) -> Cargo {
     Cargo { batches: batches.into_iter().collect::<Arc<[_]>>(), results: SIZE }
 }
 
@@ -39,7 +39,7 @@ async fn one_agent(program: &Program, data: &Path) -> anyhow::Result<Fleet> {
 }
 
 /// A counter of the aggregator.
-async fn counted(program: &Program, name: &str) -> anyhow::Result<u64> {
+pub(crate) async fn counted(program: &Program, name: &str) -> anyhow::Result<u64> {
     let (_, metrics) = page::show(program.page, "/metrics").await?;
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(Ok(0), |count| Ok(count.parse()?))

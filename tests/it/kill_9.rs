@@ -3,7 +3,7 @@
 //!
 //! `PARALLAX_KILL_ROUNDS` says how often, for the long run of `cargo xtask soak kill`.
 
-mod agent;
+pub(crate) mod agent;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -35,6 +35,8 @@ use crate::support::program::{Program, command};
 
 /// How often it is killed when nothing else is said.
 const KILLS: u64 = 20;
+/// How often it is said how far it is.
+const SAID_EVERY: u64 = 50;
 /// The agent's name.
 const AGENT: &str = "kill-nine";
 /// The life of its spool.
@@ -67,7 +69,7 @@ struct Session {
 
 impl Agent {
     async fn enrolled(program: &Program, data: &Path, own: &Path) -> anyhow::Result<Self> {
-        enrol(program, data, own).await?;
+        enrol(program, data, own, AGENT).await?;
         let file = |name: &str| fs::read(own.join(name)).with_context(|| name.to_owned());
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(file("ca.pem")?))
@@ -179,6 +181,7 @@ async fn every_acked_result_survives_kills_of_the_aggregator() -> anyhow::Result
         program.kill().await?;
         // An ack that was on its way when it died counts: the agent has it.
         while agent.next_ack(&mut session).await?.is_some() {}
+        said(round, kills, "the aggregator");
         program = Program::start(command(&again), &data).await?;
     }
     let mut session = agent.connect(program.agents).await?;
@@ -201,6 +204,13 @@ fn kills() -> anyhow::Result<u64> {
     Ok(env::var_os("PARALLAX_KILL_ROUNDS").map_or(Ok(KILLS), |rounds| rounds.to_string_lossy().parse())?)
 }
 
+/// Says how far it is, now and then.
+fn said(round: u64, kills: u64, whom: &str) {
+    if (round + 1).is_multiple_of(SAID_EVERY) {
+        println!("{whom} was killed {} times of {kills}", round + 1);
+    }
+}
+
 /// A request as the operator makes it.
 pub(crate) fn by_operator<T>(data: &Path, message: T) -> anyhow::Result<Request<T>> {
     let key = fs::read_to_string(data.join("operator.key"))?;
@@ -209,9 +219,9 @@ pub(crate) fn by_operator<T>(data: &Path, message: T) -> anyhow::Result<Request<
     Ok(request)
 }
 
-/// Makes an agent's identity in `own`.
-async fn enrol(program: &Program, data: &Path, own: &Path) -> anyhow::Result<()> {
-    let request = by_operator(data, CreateTokenRequest { agent_id: AGENT.to_owned(), lifetime_s: 0 })?;
+/// Makes the identity of an agent of this name in `own`.
+pub(crate) async fn enrol(program: &Program, data: &Path, own: &Path, name: &str) -> anyhow::Result<()> {
+    let request = by_operator(data, CreateTokenRequest { agent_id: name.to_owned(), lifetime_s: 0 })?;
     let api = Api::of(program).await?;
     let token = AdminServiceClient::new(api.channel()).create_token(request).await?.into_inner().token;
     let config = AgentConfig {
@@ -236,7 +246,7 @@ pub(crate) async fn journal(data: &Path) -> anyhow::Result<Vec<JournalEntry>> {
 }
 
 /// The results of a batch that count, with their seqs.
-fn counted(entry: &JournalEntry) -> anyhow::Result<Vec<(u64, ProbeResult)>> {
+pub(crate) fn counted(entry: &JournalEntry) -> anyhow::Result<Vec<(u64, ProbeResult)>> {
     let results = read(&entry.batch.columns, entry.batch.count, &Known::default())?;
     Ok((entry.batch.first_seq.0..).zip(results.iter()).skip(entry.skip as usize).collect())
 }

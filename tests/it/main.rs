@@ -6,9 +6,12 @@
 
 #![expect(clippy::print_stdout, reason = "what a test says is shown when it fails")]
 
+mod agents_away;
+mod agents_port;
 mod browser;
 mod causes;
 mod data_dir;
+mod dead_site;
 mod forbidden;
 mod fuzz;
 mod gateways;
@@ -19,6 +22,7 @@ mod ingest;
 mod kill_9;
 mod no_internet;
 mod one_isp;
+mod our_side;
 mod refusals;
 mod snapshot;
 mod support;

@@ -1,7 +1,9 @@
 //! The way to an aggregator: a channel to its public gRPC, and what each refusal means for the person who asked.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use http::Uri;
 use parallax_runtime::ExitCode;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
@@ -53,6 +55,15 @@ impl Server {
     /// Its address without a final slash.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether what is sent there goes over a network in clear text.
+    pub(crate) fn is_overheard(&self) -> bool {
+        let Some(host) = self.url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http")) else {
+            return false;
+        };
+        let host = host.host().unwrap_or_default().trim_matches(['[', ']']);
+        host != "localhost" && !host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
     }
 
     /// Connects within five seconds: HTTP/2 in plain text for `http`, over TLS with the web's roots for `https`.
@@ -193,6 +204,22 @@ mod tests {
         ];
         for (status, code, sentence) in cases {
             assert_eq!(server.refused(&status), Failed::new(sentence, code));
+        }
+    }
+
+    #[test]
+    fn clear_text_is_overheard_anywhere_but_here() {
+        let cases = [
+            ("http://127.0.0.1:8080", false),
+            ("http://[::1]:8080", false),
+            ("http://localhost:8080/", false),
+            ("https://status.example", false),
+            ("http://status.example", true),
+            ("http://192.0.2.7:8080", true),
+            ("http://localhost.example", true),
+        ];
+        for (url, overheard) in cases {
+            assert_eq!(Server::new(url).is_overheard(), overheard, "{url}");
         }
     }
 

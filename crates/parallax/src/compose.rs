@@ -13,7 +13,7 @@ use http::HeaderValue;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parallax_aggregator::{Aggregator, AggregatorConfig, AggregatorParts, StartError};
 use parallax_runtime::{
-    Clock, ExitCode, Health, HealthPart, Lifecycle, PartState, SystemClock, Tasks, entropy,
+    Clock, DrainError, ExitCode, Health, HealthPart, Lifecycle, PartState, SystemClock, Tasks, entropy,
 };
 use parallax_web::{Peer, TrustedProxies, WebState};
 use thiserror::Error;
@@ -130,8 +130,9 @@ fn serve(
     let grpc = aggregator.grpc_routes().into_axum_router().reset_fallback();
     let grpc = grpc.route_layer(map_request(async |request| with_caller(request)));
     let grpc = grpc.route_layer(map_response(async |response| with_true_status(response)));
-    let router = parallax_web::router(state).merge(machine).merge(grpc);
-    tasks.spawn_essential("web", parallax_web::serve(listener, router, proxies, tasks.soft().clone()));
+    let (pages, kept) = parallax_web::site_with(state, grpc);
+    let served = (pages.merge(machine), Some(kept));
+    tasks.spawn_essential("web", parallax_web::serve(listener, served, proxies, tasks.soft().clone()));
 }
 
 /// tonic looks for the caller's address where its own listener would have put it; here the pages' listener accepted the call.
@@ -186,9 +187,22 @@ fn readiness(health: &Health) -> (http::StatusCode, String) {
 
 /// Runs until a signal, drains, closes the store, and says how it went.
 pub(crate) async fn run(running: Running, also: impl Future<Output = ()>) -> ExitCode {
-    let ended = running.lifecycle.run().await;
+    let Running { lifecycle, aggregator, .. } = running;
+    let ended = lifecycle.run().await;
     also.await;
-    running.aggregator.close().await;
+    aggregator.close().await;
+    stopped(ended)
+}
+
+/// Stops at once: drains, closes the store, and says how it went.
+pub(crate) async fn stop(running: Running) -> ExitCode {
+    let Running { lifecycle, aggregator, .. } = running;
+    let ended = lifecycle.drain().await;
+    aggregator.close().await;
+    stopped(ended)
+}
+
+fn stopped(ended: Result<(), DrainError>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::Ok,
         Err(error) => term::failed_because("stopping was not clean", &error, ExitCode::Failed),

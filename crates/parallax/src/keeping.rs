@@ -4,13 +4,14 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use parallax_aggregator::KEPT_FILES;
+use parallax_aggregator::{KEPT_FILES, joining};
 use parallax_model::UnixMicros;
 use parallax_runtime::ExitCode;
 use parallax_store::{
-    Copied, Depth, Expected, Inspection, Progress, StoreError, StoreStatus, backup, inspect_file, restore,
-    status,
+    Copied, Depth, Expected, Inspection, Joined, Progress, Store, StoreError, StoreStatus, backup,
+    inspect_file, restore, status,
 };
 use serde_json::{Value, json};
 
@@ -25,11 +26,12 @@ const DATABASE: &str = "parallax.db";
 const PROGRESS_STEP: u64 = 10;
 
 /// Does what is asked of a data directory.
-pub(crate) fn data(options: &DataOptions) -> ExitCode {
+pub(crate) async fn data(options: &DataOptions) -> ExitCode {
     let outcome = match &options.action {
         DataAction::Status { place } => say_status(place),
         DataAction::Backup { file, place } => make_backup(file, place),
         DataAction::Restore { file, place } => put_back(file, place),
+        DataAction::Compact { place } => compact(place).await,
         DataAction::Check { file, thorough, place } => look(file.as_deref(), *thorough, place),
     };
     match outcome {
@@ -154,6 +156,42 @@ fn make_backup(file: &Path, place: &DataPlace) -> Outcome {
     let secret =
         || term::line("It holds the keys of operator and agents: keep it where only you can read it.");
     Ok(said.and_then(|()| secret()).map(|()| code))
+}
+
+async fn compact(place: &DataPlace) -> Outcome {
+    let (dir, join) = (directory(place), joining());
+    let path = dir.join(DATABASE);
+    if let Err(error) = path.metadata() {
+        return Err(StoreError::Directory { op: "open database", path, source: Arc::new(error) });
+    }
+    let store = Store::open(&dir)?;
+    let (before, mut joined) = (store.used_bytes().await?, Joined::default());
+    loop {
+        // As if everything had been there for long.
+        let one = store.join_batches(UnixMicros(i64::MAX), &join).await?;
+        joined.batches += one.batches;
+        joined.blocks += one.blocks;
+        joined.results += one.results;
+        if !one.more {
+            break;
+        }
+    }
+    let after = store.used_bytes().await?;
+    store.close().await?;
+    if place.json {
+        let said = json!({
+            "data_dir": dir, "batches": joined.batches, "blocks": joined.blocks, "results": joined.results,
+            "used_bytes_before": before, "used_bytes": after,
+        });
+        return Ok(term::line(said).map(|()| ExitCode::Ok));
+    }
+    let Joined { batches, blocks, results, .. } = joined;
+    let said = term::line(format_args!(
+        "{batches} batches with {results} results are {blocks} blocks now: the store uses {}, before it were {}.",
+        bytes(after),
+        bytes(before)
+    ));
+    Ok(said.map(|()| ExitCode::Ok))
 }
 
 fn put_back(file: &Path, place: &DataPlace) -> Outcome {

@@ -57,6 +57,6 @@ async fn run(command: Command) -> parallax_runtime::ExitCode {
         Command::Agents(options) => operator::agents(options).await,
         Command::Targets(options) => operator::targets(options).await,
         Command::Incidents(options) => operator::incidents(options).await,
-        Command::Data(options) => keeping::data(&options),
+        Command::Data(options) => keeping::data(&options).await,
     }
 }

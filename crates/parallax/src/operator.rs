@@ -235,8 +235,15 @@ type Admin = AdminServiceClient<InterceptedService<Channel, WithKey>>;
 
 /// The server and its admin API, with the key on each call.
 async fn admin(operator: &OperatorOptions) -> Result<(Server, Admin), Failed> {
-    let key = key(operator.key_file.as_deref(), Path::new(""))?;
     let server = Server::new(&operator.server.server);
+    if server.is_overheard() {
+        let sentence = format!(
+            "the operator's key would go to {} in clear text; name an https:// address, or one on this machine (a tunnel)",
+            words::plain(server.url())
+        );
+        return Err(Failed::new(sentence, ExitCode::Usage));
+    }
+    let key = key(operator.key_file.as_deref(), Path::new(""))?;
     let channel = server.connect().await?;
     Ok((
         server,

@@ -194,6 +194,7 @@ fn deadlines(whole: Duration) -> Deadlines {
         first_byte: usual.first_byte.min(whole),
         body: usual.body.min(whole),
         whole,
+        ..usual
     }
 }
 

@@ -267,22 +267,19 @@ where
     let host = uri.authority().map_or("", |authority| authority.as_str());
     let request = Request::get(path).header(header::HOST, host).body(Empty::<Bytes>::new());
     let request = request.map_err(|error| broken(error.into()))?;
-    let answer = async {
+    let broken = &broken;
+    // The sender ends with the answer, and with it the connection, whoever of the two closes first.
+    let answer = async move {
         let response = sender.send_request(request).await.map_err(|error| broken(error.into()))?;
         let status = response.status();
         if status != StatusCode::OK {
-            return Err(SnapshotError::Status { url: url.clone(), status });
+            return Err(SnapshotError::Status { url: uri.to_string(), status });
         }
         let body = Limited::new(response.into_body(), MAX_BYTES).collect().await.map_err(broken)?;
         Ok(body.to_bytes())
     };
-    tokio::select! {
-        answer = answer => answer,
-        ended = connection => match ended {
-            Ok(()) => Err(SnapshotError::Late(url.clone())),
-            Err(error) => Err(broken(error.into())),
-        },
-    }
+    let (answer, _ended) = tokio::join!(answer, connection);
+    answer
 }
 
 #[cfg(test)]

@@ -38,7 +38,9 @@ pub(crate) async fn up(options: UpOptions) -> ExitCode {
     if let Some(lab) = &lab
         && let Err(error) = demo::watch(&running.aggregator, lab.world()).await
     {
-        return term::failed_because("the demo's sites cannot be watched", &error, ExitCode::Failed);
+        let code = term::failed_because("the demo's sites cannot be watched", &error, ExitCode::Failed);
+        compose::stop(running).await;
+        return code;
     }
     let also = async move {
         if let Some(lab) = lab {

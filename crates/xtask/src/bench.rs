@@ -105,7 +105,8 @@ async fn probe(json: Option<&Path>) -> anyhow::Result<()> {
     measure("probe", from_here(options)?).await
 }
 
-async fn ingest(options: Vec<OsString>) -> anyhow::Result<()> {
+/// Results into the aggregator.
+pub(crate) async fn ingest(options: Vec<OsString>) -> anyhow::Result<()> {
     let program = "parallax";
     // The whole workspace is named so that dependencies are built with the features they are shipped with.
     child::run(cargo(&["build", "--release", "--workspace", "--bin", program]), BUILD_DEADLINE).await?;

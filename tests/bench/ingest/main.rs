@@ -5,6 +5,9 @@
 //! /proc. The agents are in this process: real mutual TLS and real gRPC streams, each its own certificate; what they send was encoded
 //! before. In the end the aggregator is killed with SIGKILL, and every seq that was acked must be in its journal.
 
+#[path = "../store/blocks.rs"]
+mod blocks;
+mod cage;
 mod columns;
 mod postgres;
 mod process;
@@ -13,7 +16,7 @@ mod report;
 mod server;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -59,6 +62,12 @@ struct Cli {
     /// How many times each run; the run of median CPU time is told.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
+    /// Run with `--streams` only: no smaller batches, no peers, nothing about bytes.
+    #[arg(long)]
+    only_load: bool,
+    /// Let the aggregator have so many MiB of memory and no more, in a control group of its own: it must live through every run.
+    #[arg(long)]
+    memory_mib: Option<u64>,
     /// Also write the numbers here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -87,17 +96,23 @@ async fn measure(cli: &Cli) -> anyhow::Result<()> {
     let columns: Vec<_> = views(1_000).iter().map(|results| encode(results)).collect();
     report.columns = columns::shares(&columns);
     let full = cli.streams.iter().map(|streams| (*streams, 1_000));
-    let small = cli.batches.iter().map(|size| (100, *size));
+    let small = cli.batches.iter().filter(|_| !cli.only_load).map(|size| (100, *size));
     for (streams, size) in full.chain(small) {
         let mut rounds = Vec::new();
         for _ in 0..cli.rounds.max(1) {
-            let load = Box::pin(load(&cli.parallax, streams, size, cli.results)).await;
+            let load = Box::pin(load(cli, streams, size)).await;
             let load = load.with_context(|| format!("{streams} agents, batches of {size}"))?;
             say(&load);
             rounds.push(load);
         }
         rounds.sort_by(|a, b| a.cpu_ns.total_cmp(&b.cpu_ns));
         report.loads.push(rounds.swap_remove(rounds.len() / 2));
+    }
+    if cli.only_load {
+        return Ok(());
+    }
+    for size in [1_000, 100] {
+        report.blocks.push(blocks::measure(size).await?);
     }
     if let Some(programs) = &cli.postgres {
         let results = &views(1_000);
@@ -132,9 +147,9 @@ fn cargo_of(size: usize) -> (Cargo, Vec<String>) {
     (Cargo { batches: batches.into(), results: size as u64 }, sites.into_iter().collect())
 }
 
-async fn load(program: &Path, streams: usize, size: usize, results: usize) -> anyhow::Result<Load> {
+async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
     let (cargo, sites) = cargo_of(size);
-    let server = Server::start(program, &sites).await?;
+    let server = Server::start(&cli.parallax, &sites, cli.memory_mib).await?;
     let voucher = Voucher::open(&server.data())?;
     let began = server.process.cpu()?.all();
     let mut fleet = Fleet::connect(server.agents, &voucher, streams).await?;
@@ -144,7 +159,7 @@ async fn load(program: &Path, streams: usize, size: usize, results: usize) -> an
     fleet.send(&cargo, 1).await?;
     server.process.idle().await?;
     let (before, evaluating) = (server.process.cpu()?, server.metric(EVALUATION).await?);
-    let each = results.div_ceil(streams * size).max(1);
+    let each = cli.results.div_ceil(streams * size).max(1);
     let start = Instant::now();
     let acks = fleet.send(&cargo, each).await?;
     let took = start.elapsed();

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::blocks::Blocks;
 use crate::columns::Share;
 
 /// Writes text at once. When nobody reads it any more, the measurement goes on: the file still tells.
@@ -62,6 +63,8 @@ pub(crate) struct Peer {
 pub(crate) struct Report {
     pub(crate) columns: Vec<Share>,
     pub(crate) loads: Vec<Load>,
+    /// What raw results are on disk once they are joined into blocks.
+    pub(crate) blocks: Vec<Blocks>,
     pub(crate) peers: Vec<Peer>,
 }
 
@@ -104,6 +107,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, "\nIngest")?;
         self.loads.iter().try_for_each(|load| writeln!(f, "  {load}"))?;
+        self.blocks.iter().try_for_each(|blocks| writeln!(f, "  {blocks}"))?;
         for peer in &self.peers {
             write!(
                 f,

@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::cage::Cage;
 use crate::process::Process;
 
 /// How long it may take to start.
@@ -27,15 +28,18 @@ pub(crate) struct Server {
     pub(crate) agents: SocketAddr,
     page: SocketAddr,
     dir: TempDir,
+    // After the process, which runs in it.
+    cage: Option<Cage>,
 }
 
 impl Server {
     /// Starts it with these sites to watch.
-    pub(crate) async fn start(program: &Path, sites: &[String]) -> anyhow::Result<Self> {
+    pub(crate) async fn start(program: &Path, sites: &[String], mib: Option<u64>) -> anyhow::Result<Self> {
+        let cage = mib.map(Cage::new).transpose()?;
         let dir = tempfile::tempdir().context("making a directory")?;
         let config = dir.path().join("aggregator.toml");
         std::fs::write(&config, configuration(&dir.path().join("data"), sites))?;
-        let mut command = Command::new(program);
+        let mut command = cage.as_ref().map_or_else(|| Command::new(program), |cage| cage.around(program));
         command.arg("aggregator").arg("--config").arg(&config).stdout(Stdio::piped()).env("RUST_LOG", "warn");
         command.args(["--log", "warn"]);
         let mut process = Process::start(command)?;
@@ -50,7 +54,7 @@ impl Server {
         let page = first.split("http://").nth(1).context("it says where its page is")?;
         let agents = second.split("Agents connect to ").nth(1).context("it says where agents connect")?;
         let agents = agents.split(". ").next().context("it says where agents connect")?;
-        Ok(Self { process, agents: agents.parse()?, page: page.trim_end_matches('/').parse()?, dir })
+        Ok(Self { process, agents: agents.parse()?, page: page.trim_end_matches('/').parse()?, dir, cage })
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -71,6 +75,9 @@ impl Server {
 
     /// Kills it with SIGKILL and looks into what it left: every acked seq must be there. Returns the bytes of the store.
     pub(crate) async fn kill_and_check(mut self, acked: &[AckedThrough]) -> anyhow::Result<Kept> {
+        if let Some(cage) = &self.cage {
+            anyhow::ensure!(cage.kills()? == 0, "it was killed for want of memory");
+        }
         self.process.kill().await?;
         let store = Store::open(&self.data())?;
         let mut kept: BTreeMap<AgentId, u64> = BTreeMap::new();

@@ -15,8 +15,8 @@ use crate::speed::{SITE, ask};
 
 /// Readers that wait.
 const READERS: u32 = 5_000;
-/// Each address may hold 16 streams; each of the bench's holds so many.
-const EACH: u32 = 10;
+/// Each address may hold six streams; each of the bench's holds so many.
+const EACH: u32 = 5;
 /// Readers that ask for pages and read none of them.
 const STUCK: u32 = 400;
 /// Pages each of those asks for: 3 MiB uncompressed, more than the kernel takes.

@@ -1,9 +1,12 @@
 //! `cargo xtask bench store`: how long a site's history of 24 hours takes to read, with 10,000 sites × 100 agents in the store and
 //! their results coming in, and how many bytes all of it is beside what the formula says.
 //!
-//! The day is filled as it comes, every site's minutes in turn, so that each site's rows lie where a running store leaves them; ten
-//! minutes a commit, for it is not the filling that is measured. Then
-//! sites are read in a random order, while raw results are appended as fast as that many agents send them and minutes are added.
+//! The day is filled as it comes, two hours of all sites a commit, which is some pages of each site: so they lie as far from each other
+//! as a running store leaves them. Then sites are read in a random order, while raw results are appended as fast as that many agents send them and minutes are added.
+//!
+//! Before that: how many bytes a raw result is, as it came and in a block.
+
+mod blocks;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -27,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 const DAY: UnixMicros = UnixMicros(1_767_225_600_000_000);
 const MINUTES: i64 = 24 * 60;
 /// Minutes that one commit fills.
-const A_COMMIT: i64 = 10;
+const A_COMMIT: i64 = 120;
 /// Results of a batch.
 const BATCH: u32 = 1_000;
 /// How long every agent waits between two probes of a site.
@@ -44,7 +47,10 @@ struct Cli {
     /// Agents that probe each of them every 30 s.
     #[arg(long, default_value_t = 100)]
     agents: u32,
-    /// Histories that are read.
+    /// Sizes of batches whose raw results are joined into blocks.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100, 10])]
+    batches: Vec<usize>,
+    /// Histories that are read; with 0 only blocks are made.
     #[arg(long, default_value_t = 5_000)]
     reads: u32,
     /// Where the store is made; it goes away afterwards.
@@ -76,6 +82,15 @@ fn say(line: std::fmt::Arguments<'_>) {
 }
 
 async fn measure(cli: &Cli) -> anyhow::Result<()> {
+    let mut joined = Vec::new();
+    for size in &cli.batches {
+        let blocks = blocks::measure(*size).await?;
+        say(format_args!("{blocks}"));
+        joined.push(blocks);
+    }
+    if cli.reads == 0 {
+        return Ok(());
+    }
     let dir = cli.dir.as_ref().map_or_else(tempfile::tempdir, tempfile::tempdir_in)?;
     let store = Store::open(dir.path())?;
     let began = Instant::now();
@@ -97,7 +112,7 @@ async fn measure(cli: &Cli) -> anyhow::Result<()> {
         let numbers = json!({
             "sites": cli.sites, "agents": cli.agents, "rows": rows, "fill_s": filled.as_secs_f64(),
             "p50_ms": quantile(&live, 0.5).as_secs_f64() * 1e3, "p99_ms": p99(&live), "idle_p99_ms": p99(&idle),
-            "bytes_per_minute_row": sizes.0, "expected_bytes_per_minute_row": sizes.1,
+            "raw": joined, "bytes_per_minute_row": sizes.0, "expected_bytes_per_minute_row": sizes.1,
         });
         std::fs::write(file, serde_json::to_string_pretty(&numbers)?).context("writing the numbers")?;
     }

@@ -27,7 +27,7 @@ pub fn messages(bytes: &[u8]) {
         match up {
             Up::Hello(hello) => hello.declared.iter().for_each(vantage),
             Up::Results(results) => unpack(&results.columns).iter().for_each(batch::columns),
-            Up::Heartbeat(_) => {}
+            Up::Heartbeat(_) | Up::SoFar(_) => {}
         }
     }
     if let Ok(SessionResponse { message: Some(down) }) = SessionResponse::decode(bytes) {

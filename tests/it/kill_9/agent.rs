@@ -13,7 +13,7 @@ use parallax_proto::v1::admin::AddTargetRequest;
 use parallax_proto::v1::admin::admin_service_client::AdminServiceClient;
 use tokio::process::{Child, Command};
 
-use super::{by_operator, counted, enrol, journal, kills};
+use super::{AGENT, by_operator, counted, enrol, journal, kills, said};
 use crate::support::api::Api;
 use crate::support::line::Line;
 use crate::support::program::{Program, binary};
@@ -33,7 +33,7 @@ const RECORD: ([u8; 4], usize) = ([0xf7, b'P', b'X', 1], 28);
 type Place = (u64, u64);
 
 /// `parallax-agent`, from a configuration in its folder.
-fn start(own: &Path) -> anyhow::Result<Child> {
+pub(crate) fn start(own: &Path) -> anyhow::Result<Child> {
     let log = File::options().create(true).append(true).open(own.with_extension("log"))?;
     let mut command = Command::new(binary().with_file_name("parallax-agent"));
     command.arg("run").arg("--config").arg(own.join("agent.toml")).env("PARALLAX_LOG", "info");
@@ -41,7 +41,7 @@ fn start(own: &Path) -> anyhow::Result<Child> {
     child.context("starting parallax-agent")
 }
 
-fn configure(own: &Path, aggregator: SocketAddr) -> anyhow::Result<()> {
+pub(crate) fn configure(own: &Path, aggregator: SocketAddr) -> anyhow::Result<()> {
     let config = format!(
         "aggregator = \"{aggregator}\"\ndata_dir = \"{}\"\n[probe]\nallow_cidr = [\"127.0.0.0/8\"]\nbeacons = []\n",
         own.display()
@@ -77,7 +77,7 @@ async fn every_spooled_result_survives_kills_of_the_agent() -> anyhow::Result<()
     let dir = tempfile::tempdir()?;
     let (data, own) = (dir.path().join("data"), dir.path().join("agent"));
     let mut program = Program::up(&data, &["--agents", "0", "--allow-cidr", "127.0.0.0/8"]).await?;
-    enrol(&program, &data, &own).await?;
+    enrol(&program, &data, &own, AGENT).await?;
     let line = Line::to(program.agents).await?;
     configure(&own, line.address)?;
     let mut site = Site::start().await?;
@@ -98,6 +98,7 @@ async fn every_spooled_result_survives_kills_of_the_agent() -> anyhow::Result<()
             site.asked(5 + round * 5 % 23).await?;
         }
         agent.kill().await?;
+        said(round, kills, "the agent");
         line.mend();
         let found = spooled(&own)?;
         at_most = at_most.max(found.len());

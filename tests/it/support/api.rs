@@ -49,7 +49,10 @@ impl Api {
 
     /// What is said of each watched site, by host.
     pub(crate) async fn sites(&self) -> anyhow::Result<BTreeMap<String, Diagnosis>> {
-        let list = SiteServiceClient::new(self.channel()).list_sites(ListSitesRequest {}).await?.into_inner();
+        let list = SiteServiceClient::new(self.channel())
+            .list_sites(ListSitesRequest { page_size: 1_000, ..ListSitesRequest::default() })
+            .await?
+            .into_inner();
         let read = |site: parallax_proto::v1::site::Site| {
             let diagnosis = site.diagnosis.context("a site has a diagnosis")?;
             Ok((site.host, diagnosis_from_wire(&diagnosis)?))
@@ -99,7 +102,7 @@ impl Api {
                         rows.insert(row.agent_id.parse()?, result_from_wire(&result)?);
                     }
                     Event::Verdict(said) => verdict = Some(diagnosis_from_wire(&said)?),
-                    Event::Started(_) => {}
+                    Event::Started(_) | Event::SoFar(_) => {}
                     Event::Done(_) => break,
                 }
             }

@@ -20,6 +20,8 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a command that answers and ends may take: a check ends after 20 s whatever happens.
 const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
+/// What Linux counts processor time in, towards programs.
+const MS_PER_TICK: u64 = 10;
 /// How many lines of a log a failure shows.
 const LOG_LINES: usize = 60;
 
@@ -57,9 +59,27 @@ impl Program {
 
     /// Starts a prepared command with its data in `dir` and waits until it is up.
     pub(crate) async fn start(mut command: Command, dir: &Path) -> anyhow::Result<Self> {
+        command.arg("--data-dir").arg(dir);
+        Self::launch(command, dir).await
+    }
+
+    /// `parallax aggregator` kept in `dir`, on ports the system picks, with this beside it in its configuration.
+    pub(crate) async fn aggregator(dir: &Path, config: &str) -> anyhow::Result<Self> {
+        let file = dir.with_extension("toml");
+        let own = format!(
+            "data_dir = \"{}\"\nlisten = \"127.0.0.1:0\"\nagents_listen = \"127.0.0.1:0\"\nallow_cidr = [\"127.0.0.0/8\"]\n",
+            dir.display()
+        );
+        fs::write(&file, own + config)?;
+        let mut command = command(&["aggregator", "--config"]);
+        command.arg(file);
+        Self::launch(command, dir).await
+    }
+
+    async fn launch(mut command: Command, dir: &Path) -> anyhow::Result<Self> {
         let log = dir.with_extension("log");
         let stderr = File::options().create(true).append(true).open(&log)?;
-        command.arg("--data-dir").arg(dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         command.env("PARALLAX_LOG", "info").kill_on_drop(true);
         let mut child = command.spawn().context("starting parallax")?;
         let stdout = child.stdout.take().context("it has no standard output")?;
@@ -90,6 +110,16 @@ impl Program {
         self.signal(Signal::KILL)?;
         self.child.wait().await?;
         Ok(())
+    }
+
+    /// How much processor time it took so far.
+    pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
+        let id = self.child.id().context("it has ended already")?;
+        let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // The program's name, in brackets, may hold anything; user and system time are the 12th and 13th word after it.
+        let (_, rest) = stat.rsplit_once(')').context("a name in brackets")?;
+        let ticks: u64 = rest.split_whitespace().skip(11).take(2).map(|n| n.parse().unwrap_or(0)).sum();
+        Ok(Duration::from_millis(ticks * MS_PER_TICK))
     }
 
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {

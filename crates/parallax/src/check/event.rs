@@ -52,13 +52,13 @@ fn facts<S: Serializer>(result: &ProbeResult, serializer: S) -> Result<S::Ok, S:
 }
 
 impl Event {
-    /// Reads one message; `None` for an event this version does not know.
+    /// Reads one message; `None` for an event that is not told.
     pub(super) fn read(response: &CheckResponse) -> Result<Option<Self>, WireError> {
-        response.event.as_ref().map(Self::of).transpose()
+        response.event.as_ref().map_or(Ok(None), Self::of)
     }
 
-    fn of(event: &WireEvent) -> Result<Self, WireError> {
-        Ok(match event {
+    fn of(event: &WireEvent) -> Result<Option<Self>, WireError> {
+        Ok(Some(match event {
             WireEvent::Started(started) => Self::Started(Started::of(started)?),
             WireEvent::Row(row) => Self::Row(Box::new(Row::of(row)?)),
             WireEvent::Verdict(diagnosis) => {
@@ -67,7 +67,9 @@ impl Event {
             WireEvent::Done(done) => {
                 Self::Done { took_us: done.took_us, answered: done.answered, asked: done.asked }
             }
-        })
+            // A tester is told of once, when its answer stands; the verdict has this in it already.
+            WireEvent::SoFar(_) => return Ok(None),
+        }))
     }
 }
 

@@ -43,6 +43,12 @@ pub(crate) enum DataAction {
         #[command(flatten)]
         place: DataPlace,
     },
+    /// Join all batches of raw results into blocks now, instead of two hours later. The aggregator must be stopped.
+    Compact {
+        /// Where and how.
+        #[command(flatten)]
+        place: DataPlace,
+    },
     /// Look for damage: every page, every row's checksum.
     Check {
         /// A backup, instead of the store.
