@@ -65,12 +65,12 @@ async fn p99(wrk: Option<&Path>, demo: &Demo) -> anyhow::Result<Option<f64>> {
     }
 }
 
-/// A connection from the `n`th address of a range of loopback's own.
+/// A connection from an address in the `n`th /24 of a range of loopback's own: the neighbours of one share a limit.
 async fn connect(to: SocketAddr, n: u32) -> anyhow::Result<TcpStream> {
-    let [.., high, low] = (n + 1).to_be_bytes();
+    let [.., high, low] = n.to_be_bytes();
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(4_096)?;
-    socket.bind((Ipv4Addr::new(127, 66, high, low), 0).into())?;
+    socket.bind((Ipv4Addr::new(127, 66 + high, low, 1), 0).into())?;
     Ok(timeout(DEADLINE, socket.connect(to)).await.context("no connection")??)
 }
 
