@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::{self, Future};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,13 +16,14 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::http::{StatusCode, Version, header};
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use http_body_util::{Either, Full};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -132,23 +134,25 @@ struct Door {
 
 /// An answer from memory, or whatever else the router makes.
 type Answer = http::Response<Either<Full<Bytes>, Body>>;
+type Answered = Result<Answer, Infallible>;
 
 impl Door {
-    /// An answer to one request, which is told whose it is.
-    async fn answer(self: Arc<Self>, mut request: http::Request<Incoming>) -> Result<Answer, Infallible> {
+    /// An answer to one request, which is told whose it is. hyper keeps the room of this future for as long as a connection lives, so
+    /// what the router needs has a box of its own, which goes with the answer.
+    fn answer(&self, mut request: http::Request<Incoming>) -> impl Future<Output = Answered> + use<> {
         if !has_one_host(&request) {
             let refused = (StatusCode::BAD_REQUEST, "an HTTP/1.1 request names one Host\n").into_response();
-            return Ok(refused.map(Either::Right));
+            return future::ready(Ok(refused.map(Either::Right))).left_future();
         }
         if let Some(kept) = self.kept.as_ref().and_then(|kept| kept.answer(&request)) {
-            return Ok(kept.map(Either::Left));
+            return future::ready(Ok(kept.map(Either::Left))).left_future();
         }
         let client = self.proxies.client(self.peer.ip(), request.headers());
         let direct = client == self.peer.ip().to_canonical();
         let client = if direct { self.peer } else { SocketAddr::new(client, 0) };
         request.extensions_mut().insert(ConnectInfo::<Peer>(client));
-        let answer = self.router.clone().oneshot(request).await?;
-        Ok(answer.map(Either::Right))
+        let answer = self.router.clone().oneshot(request).map_ok(|answer| answer.map(Either::Right));
+        answer.boxed().right_future()
     }
 }
 
@@ -166,7 +170,7 @@ async fn converse(stream: TcpStream, door: Arc<Door>, cancel: CancellationToken)
     let (heard, rest) = Pulse::new();
     let service = service_fn(move |request: http::Request<Incoming>| {
         let open = heard.request(request.version());
-        let answer = Arc::clone(&door).answer(request);
+        let answer = door.answer(request);
         async move {
             let answer = answer.await?;
             Ok::<_, Infallible>(match open {
@@ -201,17 +205,18 @@ async fn converse(stream: TcpStream, door: Arc<Door>, cancel: CancellationToken)
     }
 }
 
-/// Which requests of a connection are open.
-#[derive(Debug)]
+/// Which requests of a connection are open. Every connection has one, so it is small.
+#[derive(Debug, Default)]
 struct Pulse {
     /// Requests of HTTP/2 that are open; on HTTP/1.1 one for ever, because hyper itself times what lies between requests.
-    open: watch::Sender<u32>,
+    open: AtomicU32,
     times_itself: AtomicBool,
+    changed: Notify,
 }
 
 /// Who waits for a connection to rest. Made with the connection: a request that comes before the wait begins is seen too.
 #[derive(Debug)]
-struct Resting(watch::Receiver<u32>);
+struct Resting(Arc<Pulse>);
 
 /// Why a connection rests.
 #[derive(Debug, PartialEq, Eq)]
@@ -224,36 +229,40 @@ enum Rest {
 
 impl Pulse {
     fn new() -> (Arc<Self>, Resting) {
-        let (open, seen) = watch::channel(0);
-        (Arc::new(Self { open, times_itself: AtomicBool::new(false) }), Resting(seen))
+        let pulse = Arc::new(Self::default());
+        (Arc::clone(&pulse), Resting(pulse))
     }
 
     /// A request has come; it is open until the answer's whole body is sent or given up.
     fn request(self: &Arc<Self>, version: Version) -> Option<Open> {
         if version == Version::HTTP_2 {
-            self.open.send_modify(|open| *open += 1);
+            self.opens();
             return Some(Open(Arc::clone(self)));
         }
         if !self.times_itself.swap(true, Ordering::Relaxed) {
-            self.open.send_modify(|open| *open += 1);
+            self.opens();
         }
         None
+    }
+
+    fn opens(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_one();
     }
 }
 
 impl Resting {
     /// Ends when there is nothing to wait for.
-    async fn rest(mut self) -> Rest {
-        match tokio::time::timeout(HEADER_READ_TIMEOUT, self.0.changed()).await {
-            Err(_) => return Rest::NeverSpoke,
-            Ok(Err(_)) => return Rest::Idle,
-            Ok(Ok(())) => {}
+    async fn rest(self) -> Rest {
+        let Pulse { open, changed, .. } = &*self.0;
+        if tokio::time::timeout(HEADER_READ_TIMEOUT, changed.notified()).await.is_err() {
+            return Rest::NeverSpoke;
         }
         loop {
-            if self.0.wait_for(|open| *open == 0).await.is_err() {
-                return Rest::Idle;
+            while open.load(Ordering::Acquire) > 0 {
+                changed.notified().await;
             }
-            if tokio::time::timeout(HTTP2_IDLE, self.0.changed()).await.is_err() {
+            if tokio::time::timeout(HTTP2_IDLE, changed.notified()).await.is_err() {
                 return Rest::Idle;
             }
         }
@@ -266,7 +275,8 @@ struct Open(Arc<Pulse>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.send_modify(|open| *open -= 1);
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.changed.notify_one();
     }
 }
 
