@@ -120,13 +120,28 @@ pub(crate) fn likeliest(clues: &[Clue]) -> (Cause, Option<String>) {
     let runner_up = (!alone).then(|| {
         format!(
             "The cause is not sure: {} at {:.0} %, {} at {:.0} %.",
-            PRIORS[first].0,
+            spoken(PRIORS[first].0),
             posterior[first] * 100.0,
-            PRIORS[second].0,
+            spoken(PRIORS[second].0),
             posterior[second] * 100.0
         )
     });
     (cause, runner_up)
+}
+
+/// The cause as it is named in the middle of a sentence.
+const fn spoken(kind: CauseKind) -> &'static str {
+    match kind {
+        CauseKind::Overload => "overload",
+        CauseKind::Network => "the network",
+        CauseKind::Firewall => "a firewall",
+        CauseKind::Misconfiguration => "a wrong setting",
+        CauseKind::DnsChange => "a move in DNS",
+        CauseKind::Tls => "TLS or the certificate",
+        CauseKind::CdnEdge => "a CDN’s edge",
+        CauseKind::OriginCrash => "a crash behind the front server",
+        CauseKind::Maintenance => "maintenance",
+    }
 }
 
 /// Every cause with its probability, the likeliest first.
@@ -187,6 +202,6 @@ mod tests {
         let (cause, runner_up) = likeliest(&[]);
         assert_eq!(cause.kind, CauseKind::Overload);
         assert!(cause.confidence.get() < PUBLISH);
-        assert!(runner_up.is_some_and(|line| line.contains("origin-crash")));
+        assert!(runner_up.is_some_and(|line| line.contains("a crash behind the front server")));
     }
 }

@@ -64,7 +64,16 @@ pub fn judge(analysis: &Analysis, observations: &Observations<'_>, subject: Subj
         evidence,
         missing,
         agents: analysis.coverage.answered,
-        failing: ruling.scan.everyone.mostly_failing,
+        failing: failing(&ruling, &affected),
+    }
+}
+
+/// How many testers are said to fail. What comes and goes fails for each of them now and then, and most of their
+/// results may be fine: of that, everyone who saw it fail is counted, as the operator's sentence does.
+fn failing(ruling: &Ruling<'_>, affected: &Affected<'_>) -> u32 {
+    match ruling.verdict {
+        Verdict::Flaky => distinct(affected.results.iter()),
+        _ => ruling.scan.everyone.mostly_failing,
     }
 }
 

@@ -60,7 +60,7 @@ const GERMAN: [(&str, &str); 30] = [
         "Ein Prüfer findet sie langsam; das kann Zufall sein, eine zweite Runde würde es klären",
     ),
     (
-        "The cause is not sure: overload at 41 %, origin-crash at 38 %.",
+        "The cause is not sure: overload at 41 %, a crash behind the front server at 38 %.",
         "Die Ursache ist nicht sicher: Überlast mit 41 %, ein Absturz hinter dem Front-Server mit 38 %.",
     ),
     ("It is seen by visitors: 3 of 4 results there.", "Sichtbar für visitors: 3 von 4 Ergebnissen dort."),
