@@ -37,21 +37,35 @@ fn common(track: &Track, result: &Seen) -> Vec<Common> {
     common
 }
 
-fn tallies(window: &Window) -> Tallies {
-    let mut tallies = Tallies::new();
+fn tallies(window: &Window) -> (Tallies, (u32, u32)) {
+    let (mut tallies, mut whole) = (Tallies::new(), (0, 0));
     for track in window.newest() {
         let Some(result) = track.newest() else { continue };
+        let fails = u32::from(track.fails());
+        whole = (whole.0 + 1, whole.1 + fails);
         for common in common(track, result) {
             let (all, failing) = tallies.entry(common).or_default();
             *all += 1;
-            *failing += u32::from(track.fails());
+            *failing += fails;
         }
     }
-    tallies
+    (tallies, whole)
 }
 
 fn fails((all, failing): (u32, u32)) -> bool {
     2 * failing > all
+}
+
+/// Whether what these testers see says anything of what they have in common: a site that fails for the others too
+/// fails by itself, not by their network or edge. Where nobody else is asked, and of a host or a whole CDN, it does.
+fn speaks(common: &Common, inside: (u32, u32), whole: (u32, u32)) -> bool {
+    let others = (whole.0 - inside.0, whole.1 - inside.1);
+    match common {
+        Common::Network(_) | Common::Region(_) | Common::Pop(..) => {
+            others.0 == 0 || !fails(inside) || !fails(others)
+        }
+        Common::Cdn(_) | Common::Host(_) => true,
+    }
 }
 
 /// For everything sites have in common: of how many sites there are answers, and how many of those fail there.
@@ -63,7 +77,11 @@ impl Neighbourhood {
     pub(crate) fn of<'a>(windows: impl Iterator<Item = &'a Window>) -> Self {
         let mut sites: BTreeMap<Common, (u32, u32)> = BTreeMap::new();
         for window in windows {
-            for (common, tally) in tallies(window) {
+            let (tallies, whole) = tallies(window);
+            for (common, tally) in tallies {
+                if !speaks(&common, tally, whole) {
+                    continue;
+                }
                 let (all, failing) = sites.entry(common).or_default();
                 *all += 1;
                 *failing += u32::from(fails(tally));
@@ -74,7 +92,7 @@ impl Neighbourhood {
 
     /// How other sites fare where this one fails.
     pub(crate) fn elsewhere(&self, own: &Window, scopes: &[Scope]) -> Elsewhere {
-        let own = tallies(own);
+        let (own, whole) = tallies(own);
         let everywhere = scopes.iter().any(|scope| scope.all);
         let named = |common: &Common| match common {
             Common::Network(asn) => scopes.iter().any(|scope| scope.asn == Some(*asn)),
@@ -89,7 +107,9 @@ impl Neighbourhood {
             own.iter().filter(|(common, tally)| fails(**tally) && named(common)).map(|(c, _)| c).collect();
         // The worst of what is shared: one common host that fails is enough of a clue.
         let share = |of: fn(&Common) -> bool| {
-            let shares = failing.iter().filter(|common| of(common)).filter_map(|common| self.share(common));
+            let counted = |common: &Common| speaks(common, own[common], whole);
+            let shares = failing.iter().filter(|common| of(common));
+            let shares = shares.filter_map(|common| self.share(common, counted(common)));
             shares.reduce(f64::max)
         };
         Elsewhere {
@@ -99,10 +119,12 @@ impl Neighbourhood {
         }
     }
 
-    /// The share of the other sites that fail there; the one that asks fails there itself and is not counted.
-    fn share(&self, common: &Common) -> Option<f64> {
+    /// The share of the other sites that fail there; the one that asks fails there itself and is taken out if it was
+    /// counted.
+    fn share(&self, common: &Common, counted: bool) -> Option<f64> {
         let (all, failing) = self.0.get(common)?;
-        let (others, failing) = (all.saturating_sub(1), failing.saturating_sub(1));
+        let own = u32::from(counted);
+        let (others, failing) = (all.saturating_sub(own), failing.saturating_sub(own));
         (others >= LEAST_SITES).then(|| f64::from(failing) / f64::from(others))
     }
 }
@@ -148,7 +170,11 @@ mod tests {
             site("192.0.2.4", "AMS", 200, 200),
             site("192.0.2.5", "AMS", 200, 502),
         ];
-        assert_eq!(told(&own, &others, network), [Some(0.5), None, None]);
+        assert_eq!(told(&own, &others, network.clone()), [Some(0.5), None, None]);
+        // What fails from everywhere tells nothing of this network.
+        let dead = site("192.0.2.6", "AMS", 502, 502);
+        let with_dead: Vec<Window> = others.into_iter().chain([dead]).collect();
+        assert_eq!(told(&own, &with_dead, network), [Some(0.5), None, None]);
 
         let pop = Scope { pop: "FRA".parse().ok(), ..Scope::default() };
         let own = site("192.0.2.1", "FRA", 502, 502);
