@@ -49,7 +49,7 @@ who-sent-to = mit Ziel { $what }
 who-over = über { $what }
 who-resolver = mit dem DNS-Dienst { $what }
 who-phrase = { $left } { $right }
-why-with = { $sentence }. Die meisten davon bekommen: { $what }.
+why-with = { $sentence }. Die meisten sehen: { $what }.
 
 band-checking = { $host } wird geprüft
 band-asking = { $asked ->
@@ -66,8 +66,8 @@ band-first-reach = { $answered ->
 
 second-up = { $worked } von { $total } Prüfern haben sie erreicht.
 second-up-in = { $worked } von { $total } Prüfern haben sie erreicht; übliche Zeit bis zum ersten Byte: { $time }.
-second-down = { $failing } von { $total } Prüfern scheitern. Die meisten bekommen: { $what }.
-second-partial = { $failing } von { $total } Prüfern scheitern, { $worked } erreichen sie. Die meisten Scheiternden bekommen: { $what }.
+second-down = { $failing } von { $total } Prüfern scheitern. Die meisten sehen: { $what }.
+second-partial = { $failing } von { $total } Prüfern scheitern, { $worked } erreichen sie. Wer scheitert, sieht meist: { $what }.
 second-slow = Sie antwortet, aber spät.
 second-slow-in = Sie antwortet, aber spät: meist { $time } bis zum ersten Byte.
 second-flaky = { $failing } von { $total } Prüfern scheiterten, und ein zweiter Versuch hilft oft: { $what }.
@@ -183,7 +183,7 @@ fail-agent-policy = der Prüfer darf diese Adresse nicht prüfen
 fail-agent-overloaded = der Prüfer hatte keine Zeit
 
 # Was zusätzliche Proben sagten.
-clue-count = { $n } von { $total } Prüfern: { $what }
+clue-count = { $n } von { $total } Prüfern: { $what }.
 clue-static-ok = ein Pfad ohne Anwendung wurde beantwortet, Maschine und Front-Server gehen also
 clue-static-fails = selbst ein Pfad ohne Anwendung scheiterte
 clue-address-current = die benutzte Adresse ist die, die die Nameserver der Seite selbst nennen

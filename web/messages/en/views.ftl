@@ -49,7 +49,7 @@ who-sent-to = sent to { $what }
 who-over = over { $what }
 who-resolver = using the resolver { $what }
 who-phrase = { $left } { $right }
-why-with = { $sentence }. What most of those get: { $what }.
+why-with = { $sentence }. Most see: { $what }.
 
 band-checking = Checking { $host }
 band-asking = Asking { $asked ->
@@ -66,8 +66,8 @@ band-first-reach = { $answered ->
 
 second-up = { $worked } of { $total } testers reached it.
 second-up-in = { $worked } of { $total } testers reached it; typical time to the first byte { $time }.
-second-down = { $failing } of { $total } testers fail. What most of them get: { $what }.
-second-partial = { $failing } of { $total } testers fail, { $worked } reach it. What most of those who fail get: { $what }.
+second-down = { $failing } of { $total } testers fail. Most see: { $what }.
+second-partial = { $failing } of { $total } testers fail, { $worked } reach it. Those who fail mostly see: { $what }.
 second-slow = It answers, but late.
 second-slow-in = It answers, but late: typically { $time } to the first byte.
 second-flaky = { $failing } of { $total } testers failed, and a second try often works: { $what }.
@@ -183,7 +183,7 @@ fail-agent-policy = the tester may not test this address
 fail-agent-overloaded = the tester had no time
 
 # What extra probes said.
-clue-count = { $n } of { $total } testers: { $what }
+clue-count = { $n } of { $total } testers: { $what }.
 clue-static-ok = a path that needs no application was answered, so the machine and its front server work
 clue-static-fails = even a path that needs no application failed
 clue-address-current = the address they used is the one the site’s own name servers give

@@ -157,7 +157,9 @@ impl Lesson {
                 (0, _) => "learn-hop-you",
                 (1, _) => "learn-hop-dns",
                 (2, _) => "learn-hop-network",
+                (3, Up) => "learn-hop-front-up",
                 (3, _) => "learn-hop-front",
+                (_, Up) => "learn-hop-origin-up",
                 _ => "learn-hop-origin",
             };
             let says = if t.has(&own) { t.text(&own) } else { t.text(usual) };

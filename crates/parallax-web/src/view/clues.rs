@@ -79,8 +79,8 @@ mod tests {
         assert_eq!(
             of_rows(Lang::En, &view.rows),
             [
-                "2 of 3 testers: a path that needs no application was answered, so the machine and its front server work",
-                "1 of 3 testers: even a path that needs no application failed",
+                "2 of 3 testers: a path that needs no application was answered, so the machine and its front server work.",
+                "1 of 3 testers: even a path that needs no application failed.",
                 "The zone’s own servers give the serial number 7.",
             ]
         );
