@@ -17,12 +17,13 @@ const LONGEST_USE: Duration = Duration::from_mins(1);
 
 /// A change of the schedule as orders, in the order they must be followed.
 pub(crate) fn assign_orders(assign: &Assign) -> Vec<Order> {
+    let share = Order::Share(Duration::from_millis(assign.least_interval_ms.into()));
     let set = assign.set.iter().filter_map(|assignment| readable(read_assignment(assignment))).collect();
     if assign.reset {
-        return vec![Order::Reset(set)];
+        return vec![share, Order::Reset(set)];
     }
     let unset = assign.unset.iter().filter_map(|target| readable(target_from_wire(Some(target)))).collect();
-    vec![Order::Unset(unset), Order::Set(set)]
+    vec![share, Order::Unset(unset), Order::Set(set)]
 }
 
 fn read_assignment(assignment: &Assignment) -> Result<(parallax_model::Target, Duration), WireError> {
@@ -75,12 +76,16 @@ mod tests {
         let good =
             Assignment { target: Some(target_to_wire(&target("https://a.example/"))), interval_ms: 1_500 };
         let bad = Assignment { target: None, interval_ms: 1 };
-        let assign = Assign { reset: true, set: vec![bad, good.clone()], unset: Vec::new() };
-        let [Order::Reset(set)] = &assign_orders(&assign)[..] else { panic!("one reset") };
+        let assign =
+            Assign { reset: true, set: vec![bad, good.clone()], least_interval_ms: 9, ..Assign::default() };
+        let [Order::Share(share), Order::Reset(set)] = &assign_orders(&assign)[..] else {
+            panic!("one reset")
+        };
+        assert_eq!(*share, Duration::from_millis(9));
         assert_eq!(*set, [(target("https://a.example/"), Duration::from_millis(1_500))]);
-        let assign = Assign { reset: false, set: vec![good], unset: vec![types::Target::default()] };
-        let [Order::Unset(unset), Order::Set(set)] = &assign_orders(&assign)[..] else {
-            panic!("two orders")
+        let assign = Assign { set: vec![good], unset: vec![types::Target::default()], ..Assign::default() };
+        let [Order::Share(_), Order::Unset(unset), Order::Set(set)] = &assign_orders(&assign)[..] else {
+            panic!("three orders")
         };
         assert_eq!((unset.len(), set.len()), (0, 1));
     }

@@ -40,6 +40,8 @@ pub(crate) enum Order {
     Reset(Vec<(Target, Duration)>),
     /// More targets, or other intervals.
     Set(Vec<(Target, Duration)>),
+    /// No target of strangers more often than this.
+    Share(Duration),
     /// Targets that are to be left alone.
     Unset(Vec<Target>),
     /// A probe for a check, of use for this long.
@@ -157,6 +159,10 @@ impl Runner {
         let refused = match order {
             Order::Reset(set) => self.schedule.reset(self.assigned(set), now),
             Order::Set(set) => self.schedule.set(self.assigned(set), now),
+            Order::Share(share) => {
+                self.schedule.share(share, now);
+                0
+            }
             Order::Unset(targets) => {
                 for target in targets {
                     self.schedule.unset(&target);

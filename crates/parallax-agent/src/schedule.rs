@@ -7,10 +7,12 @@
 //! 3. Strangers' machines are met as the agent's [`Level`](crate::config::Level) allows ([`Manners`]): so many a second, so many
 //!    at the same time, so many bytes a day, and a gap between two probes of one host and port, and of one address as far as
 //!    earlier probes of the host told it. Checks wait only for checks. The operator's own machines are met at will.
-//! 4. All probes together keep to [`MAX_PROBES_PER_SECOND`] and to the configured number at the same time.
-//! 5. Every fourth round a target is asked over HTTP/3 where it says that it speaks it, and every fourth over IPv4 where IPv6 is
+//! 4. No stranger's target is probed more often than the agent's share of what one site may get from all agents allows
+//!    ([`Schedule::share`]); the aggregator reckons it, and can only stretch what was asked for.
+//! 5. All probes together keep to [`MAX_PROBES_PER_SECOND`] and to the configured number at the same time.
+//! 6. Every fourth round a target is asked over HTTP/3 where it says that it speaks it, and every fourth over IPv4 where IPv6 is
 //!    the usual way: what fails one way only is found without a probe more.
-//! 6. What waits too long is given up and said to be so; what was missed is never made up for.
+//! 7. What waits too long is given up and said to be so; what was missed is never made up for.
 //!
 //! All of this is compiled in (threats.md T21): an aggregator, mistaken or hostile, cannot loosen it, and the agent's own
 //! configuration only chooses the level.
@@ -119,6 +121,9 @@ impl Ways {
 
 #[derive(Debug)]
 struct Slot {
+    /// What was asked for.
+    wanted: Duration,
+    /// What it is probed at.
     interval: Duration,
     owner: Owner,
     /// The moment of the grid that is being waited for.
@@ -171,6 +176,8 @@ pub(crate) struct Schedule {
     pace: Rate,
     in_flight: usize,
     manners: Manners,
+    /// Shortest interval of a stranger's target, so that all agents together keep to what one site may get.
+    share: Duration,
     /// Strangers' probes a second.
     strangers_pace: Rate,
     /// Strangers' bytes a day.
@@ -193,6 +200,7 @@ impl Schedule {
             leads: HashMap::new(),
             pace: Rate::new(Duration::from_secs(1) / MAX_PROBES_PER_SECOND * (BURST - 1)),
             in_flight: 0,
+            share: Duration::ZERO,
             strangers_pace: manners.pace(),
             strangers_bytes: Manners::bytes(),
             strangers_in_flight: 0,
@@ -223,16 +231,38 @@ impl Schedule {
                 refused += 1;
                 continue;
             }
-            let least = if owner == Owner::Stranger { self.manners.host_gap } else { MIN_INTERVAL };
-            let interval = interval.clamp(least.max(MIN_INTERVAL), MAX_INTERVAL);
+            let (wanted, interval) = (interval, self.interval(interval, owner));
             let tick = next_tick(self.offset(&target, interval), interval, now);
             self.due.insert((tick, target.clone()));
             self.slots.insert(
                 target,
-                Slot { interval, owner, tick, due: tick, busy, ways: Ways::default(), round: 0 },
+                Slot { wanted, interval, owner, tick, due: tick, busy, ways: Ways::default(), round: 0 },
             );
         }
         refused
+    }
+
+    /// The interval a target is probed at.
+    fn interval(&self, wanted: Duration, owner: Owner) -> Duration {
+        let least = match owner {
+            Owner::Stranger => self.manners.host_gap.max(self.share),
+            Owner::Operator => MIN_INTERVAL,
+        };
+        wanted.max(least).clamp(MIN_INTERVAL, MAX_INTERVAL)
+    }
+
+    /// From now on strangers' targets are probed no more often than this, whatever their interval.
+    pub(crate) fn share(&mut self, share: Duration, now: Duration) {
+        self.share = share;
+        let targets: Vec<Target> = self.slots.keys().cloned().collect();
+        for target in targets {
+            let Some(slot) = self.slots.get(&target) else { continue };
+            let interval = self.interval(slot.wanted, slot.owner);
+            if interval != slot.interval {
+                self.slots.entry(target.clone()).and_modify(|slot| slot.interval = interval);
+                self.move_to_next_tick(&target, now);
+            }
+        }
     }
 
     /// Takes a target out; says whether a probe of it is on its way.

@@ -22,6 +22,7 @@ use crate::place::Places;
 use crate::reported::Reports;
 use crate::reporter::ReporterKey;
 use crate::sessions::Sessions;
+use crate::share;
 use crate::snapshot::Snapshot;
 
 /// One watched target.
@@ -62,6 +63,8 @@ pub(crate) struct Core {
     pub reporter_key: ReporterKey,
     // std mutexes: held for map operations only, never across an await.
     pub(crate) schedule: Mutex<BTreeMap<Target, Watched>>,
+    /// How many agents each one's share is reckoned with.
+    pub(crate) crowd: Mutex<usize>,
     /// What visitors report now.
     pub(crate) reports: Reports,
     pub(crate) report_budget: Mutex<ReportBudget>,
@@ -103,8 +106,26 @@ impl Core {
 
     /// The whole schedule, as an agent gets it on connecting.
     pub(crate) fn whole_schedule(&self) -> Assign {
+        self.follow_crowd();
         let set = lock(&self.schedule).iter().map(|(t, w)| assignment(t, w.interval)).collect();
-        Assign { reset: true, set, unset: Vec::new() }
+        Assign { reset: true, set, ..self.no_change() }
+    }
+
+    /// A message to agents that changes nothing but their share.
+    fn no_change(&self) -> Assign {
+        let least_interval_ms = share::least_interval_ms(*lock(&self.crowd));
+        Assign { least_interval_ms, ..Assign::default() }
+    }
+
+    /// Tells every agent its share when their number has changed enough.
+    pub(crate) fn follow_crowd(&self) {
+        let online = self.sessions.count();
+        let mut crowd = lock(&self.crowd);
+        let now = share::crowd(*crowd, online);
+        if std::mem::replace(&mut *crowd, now) != now {
+            drop(crowd);
+            self.sessions.send_all(&SessionResponse { message: Some(Message::Assign(self.no_change())) });
+        }
     }
 
     /// Watches a target from now on; remembered before any agent is told.
@@ -112,7 +133,7 @@ impl Core {
         let watched = Watched { interval, added_at: self.now() };
         let record = TargetRecord { target: target.clone(), interval, added_at: watched.added_at };
         self.store.put_target(record).await?;
-        let message = Assign { reset: false, set: vec![assignment(&target, interval)], unset: Vec::new() };
+        let message = Assign { set: vec![assignment(&target, interval)], ..self.no_change() };
         lock(&self.schedule).insert(target, watched);
         self.schedule_dirty.notify_one();
         self.sessions.send_all(&SessionResponse { message: Some(Message::Assign(message)) });
@@ -123,7 +144,7 @@ impl Core {
     pub(crate) async fn unwatch(&self, target: &Target) -> Result<bool, StoreError> {
         self.store.remove_target(target).await?;
         let removed = lock(&self.schedule).remove(target).is_some();
-        let message = Assign { reset: false, set: Vec::new(), unset: vec![target_to_wire(target)] };
+        let message = Assign { unset: vec![target_to_wire(target)], ..self.no_change() };
         self.schedule_dirty.notify_one();
         self.sessions.send_all(&SessionResponse { message: Some(Message::Assign(message)) });
         Ok(removed)

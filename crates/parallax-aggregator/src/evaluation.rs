@@ -112,6 +112,7 @@ impl Evaluation {
         let core = Arc::clone(&self.core);
         if !self.core.tasks.soft().is_cancelled() {
             self.connected = self.core.sessions.online();
+            self.core.follow_crowd();
         }
         let turn = Turn { now, reports: &reports, connected: &self.connected };
         let changes = self.board.evaluate(turn, || core.incident_id());

@@ -29,6 +29,7 @@ mod reporter;
 mod restore;
 mod services;
 mod sessions;
+mod share;
 mod silence;
 mod snapshot;
 mod start;

@@ -110,6 +110,11 @@ impl Sessions {
         outbox.is_some_and(|o| o.try_send(Ok(message)).is_ok())
     }
 
+    /// How many agents are connected.
+    pub(crate) fn count(&self) -> usize {
+        self.state().sessions.len()
+    }
+
     /// Sends to every agent without waiting. One that does not read is told to end: it missed a change and must come back.
     pub(crate) fn send_all(&self, message: &SessionResponse) {
         let sessions: Vec<Session> = self.state().sessions.values().cloned().collect();

@@ -131,6 +131,7 @@ impl Aggregator {
             operator_key,
             reporter_key: ReporterKey::new(rng.random()),
             schedule: Mutex::default(),
+            crowd: Mutex::default(),
             reports: Reports::default(),
             report_budget: Mutex::default(),
             rng: Mutex::new(rng),

@@ -102,7 +102,7 @@ async fn an_agent_probes_what_it_is_told_and_comes_back_after_a_break() {
     assert_eq!((again.epoch, again.oldest_seq, again.next_seq), (first.epoch, 1, 2));
     talk.welcome(1, 4, 100).await;
     let set = vec![Assignment { target: Some(target_to_wire(&target)), interval_ms: 1 }];
-    talk.say(Down::Assign(Assign { reset: true, set, unset: Vec::new() })).await;
+    talk.say(Down::Assign(Assign { reset: true, set, ..Assign::default() })).await;
     let result = one_result(&mut talk).await;
     assert_eq!((result.check, result.outcome), (None, Outcome::Ok));
     assert_eq!(*agent.link.borrow(), LinkState::Connected);
@@ -171,7 +171,7 @@ async fn a_hostile_aggregator_gets_nothing_forbidden_done() {
     }
     let set =
         targets.iter().map(|t| Assignment { target: Some(target_to_wire(t)), interval_ms: 1 }).collect();
-    talk.say(Down::Assign(Assign { reset: true, set, unset: Vec::new() })).await;
+    talk.say(Down::Assign(Assign { reset: true, set, ..Assign::default() })).await;
     let (mut answered, mut judged) = (0, 0);
     while answered < ORDERED {
         let batch = talk.results().await;

@@ -184,6 +184,39 @@ fn one_host_is_met_once_a_second_by_strangers_and_at_will_by_its_operator() {
 }
 
 #[test]
+fn a_share_stretches_strangers_and_not_what_is_the_operators() {
+    for (owner, expected) in [(Owner::Stranger, 5), (Owner::Operator, 60)] {
+        let mut schedule = schedule(9);
+        schedule.set(vec![Assigned { owner, ..assigned("https://a.example/", S * 10) }], Duration::ZERO);
+        schedule.share(S * 120, Duration::ZERO);
+        assert_eq!(probes(&run(&mut schedule, before(S * 600), S)), expected, "{owner:?}");
+        // What comes later is stretched as well, and nothing is when the crowd has gone.
+        schedule.set(vec![Assigned { owner, ..assigned("https://a.example/", S * 20) }], S * 600);
+        let stretched = if owner == Owner::Stranger { 5 } else { 30 };
+        assert_eq!(probes(&run(&mut schedule, before(S * 1_200), S)), stretched, "{owner:?}");
+        schedule.share(Duration::ZERO, S * 1_200);
+        assert_eq!(probes(&run(&mut schedule, before(S * 1_800), S)), 30, "{owner:?}");
+    }
+}
+
+/// 128 agents with the share of 128: 32 a minute on the whole.
+#[test]
+fn many_agents_together_keep_to_what_one_site_may_get() {
+    let mut minutes = [0_usize; 40];
+    for agent in 0..128 {
+        let id = format!("agent-{agent}").parse().expect("an id");
+        let mut schedule = Schedule::new(id, 9, Manners::of(Level::Operator));
+        schedule.share(S * 240, Duration::ZERO);
+        schedule.set(vec![assigned("https://a.example/", S * 30)], Duration::ZERO);
+        for (at, _) in run(&mut schedule, before(S * 2_400), S) {
+            minutes[usize::try_from(at.as_secs() / 60).expect("few")] += 1;
+        }
+    }
+    assert_eq!(minutes.iter().sum::<usize>(), 1_280);
+    assert_eq!(minutes.iter().max(), Some(&36));
+}
+
+#[test]
 fn a_flood_of_checks_meets_a_host_once_a_second() {
     let mut schedule = schedule(1_000);
     schedule.set(vec![assigned("https://a.example/", S)], Duration::ZERO);

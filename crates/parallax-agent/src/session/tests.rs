@@ -259,7 +259,7 @@ async fn work_reaches_the_runner() {
             talk.hello().await;
             talk.welcome(0, 1, 1).await;
             let set = vec![Assignment { target: Some(wire.clone()), interval_ms: 15_000 }];
-            talk.say(Down::Assign(Assign { reset: true, set, unset: Vec::new() })).await;
+            talk.say(Down::Assign(Assign { reset: true, set, ..Assign::default() })).await;
             let drain = Drain { reason: "moving".to_owned(), reconnect_after_ms: 1_500 };
             talk.say(Down::Drain(drain)).await;
         })
@@ -267,6 +267,7 @@ async fn work_reaches_the_runner() {
         .0
         .map(|end| assert_eq!(end, End::Drained(Duration::from_millis(1_500))))
         .expect("a drain is no failure");
+    let Some(Order::Share(Duration::ZERO)) = agent.ordered.recv().await else { panic!("a share") };
     let Some(Order::Reset(set)) = agent.ordered.recv().await else { panic!("a reset") };
     assert_eq!(set, [(target, Duration::from_secs(15))]);
 }

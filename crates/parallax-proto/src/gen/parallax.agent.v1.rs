@@ -156,6 +156,10 @@ pub struct Assign {
     pub set: ::prost::alloc::vec::Vec<Assignment>,
     #[prost(message, repeated, tag = "3")]
     pub unset: ::prost::alloc::vec::Vec<super::super::types::v1::Target>,
+    /// The agent's share of what one site may get from all agents together: it probes no target of strangers more often
+    /// than this, whatever its interval. It holds until the next Assign, for targets that were assigned before, too.
+    #[prost(uint32, tag = "4")]
+    pub least_interval_ms: u32,
 }
 /// Probe this target every so often. The agent spreads its targets over the interval and may refuse by its own policy.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
