@@ -114,9 +114,11 @@ impl IncidentView {
                 earliest: Moment::said(t, onset.earliest),
                 latest: Moment::said(t, onset.latest),
             }),
-            began: incident.onset.map(|onset| {
+            // Within one minute the moment it was opened at says as much.
+            began: incident.onset.and_then(|onset| {
                 let (earliest, latest) = (when::time_of_day(onset.earliest), when::time_of_day(onset.latest));
-                t.with("incident-began").s("earliest", earliest).s("latest", latest).text()
+                (earliest != latest)
+                    .then(|| t.with("incident-began").s("earliest", earliest).s("latest", latest).text())
             }),
             steps: incident.steps.iter().rev().map(step).collect(),
         }
