@@ -11,6 +11,7 @@ mod known;
 mod results;
 mod rows;
 mod scale;
+mod wire;
 
 use bytes::Bytes;
 use parallax_model::ProbeResult;
@@ -72,7 +73,7 @@ fn unpack_by(known: &Known, bytes: &[u8]) -> Result<ResultColumns, WireError> {
     } else {
         Bytes::copy_from_slice(bytes)
     };
-    ResultColumns::decode(plain).map_err(|error| WireError::invalid("columns", error))
+    wire::decode(plain).map_err(|error| WireError::invalid("columns", error))
 }
 
 /// Bytes that [`pack`] made, as results; `count` is what the message around them says.

@@ -156,13 +156,13 @@ impl Rows {
             let entries = std::mem::take(number.entries(columns));
             check(number.field(), entries.len(), count)?;
             before.fill(0);
-            let value = |(target, entry): (&u32, i32)| {
+            let mut values: Vec<u32> = entries.into_iter().map(i32::cast_unsigned).collect();
+            for (target, value) in rows.target.iter().zip(&mut values) {
                 let last = &mut before[*target as usize];
-                let value = last.wrapping_add(entry.cast_unsigned());
-                *last = number.next(*last, value);
-                value
-            };
-            rows.numbers[*number as usize] = rows.target.iter().zip(entries).map(value).collect();
+                *value = last.wrapping_add(*value);
+                *last = number.next(*last, *value);
+            }
+            rows.numbers[*number as usize] = values;
         }
         check("total_us", columns.total_us.len(), count)?;
         rows.total = std::mem::take(&mut columns.total_us).into_iter().map(i32::cast_unsigned).collect();
