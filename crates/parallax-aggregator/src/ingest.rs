@@ -27,7 +27,9 @@ use parallax_proto::{
 };
 use parallax_store::{Appended, Heard, JournalBatch, RedeemError, StoreError};
 use rustls::pki_types::CertificateDer;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -37,6 +39,7 @@ use crate::authority::{RequestedKey, agent_of, sha256};
 use crate::core::{Core, store_failed};
 use crate::lapsed::has_lapsed;
 use crate::sessions::{OUTBOX, Outbox, Seat};
+use crate::twins::{HELD, Met};
 
 /// How often both sides say that they are there.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -53,6 +56,8 @@ const MAX_DECODED_BATCHES: usize = 64;
 const MAX_JOURNALLING_KIB: usize = 64 * 1_024;
 /// Most gaps that a Hello may tell.
 const MAX_GAPS: usize = 32;
+/// An agent that takes nothing of what it is told for so long is not there any more.
+const STALLED: Duration = Duration::from_secs(30);
 /// When agents should come back after a planned stop.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
@@ -221,8 +226,8 @@ impl Talk {
     async fn run(mut self, mut inbound: Streaming<SessionRequest>) {
         if let Err(status) = self.talk(&mut inbound).await {
             tracing::debug!(agent.id = %self.agent, %status, "an agent's stream ended");
-            // Gone already when the connection is.
-            drop(self.outbox.send(Err(status)).await);
+            // Gone already when the connection is; one that does not read will not read this either.
+            drop(self.outbox.try_send(Err(status)));
         }
     }
 
@@ -245,6 +250,7 @@ impl Talk {
             return Err(Status::invalid_argument("the first message must be hello"));
         };
         self.accept(&hello)?;
+        self.is_one_machine(&hello)?;
         let acked = self.core.store.acked_through(&self.agent, Epoch(hello.epoch)).await;
         let acked = acked.map_err(|e| store_failed("read what is acked", &e))?;
         let welcome = Welcome {
@@ -292,6 +298,24 @@ impl Talk {
             );
         }
         Ok(())
+    }
+
+    /// Refuses an identity that two machines have.
+    fn is_one_machine(&self, hello: &Hello) -> Result<(), Status> {
+        match self.core.sessions.meet(&self.agent, Epoch(hello.epoch), Instant::now()) {
+            Met::One => return Ok(()),
+            Met::Held => {}
+            Met::Two => {
+                metrics::counter!("parallax_agent_twins_total").increment(1);
+                tracing::error!(
+                    agent.id = %self.agent, peer = %self.peer, held_s = HELD.as_secs(),
+                    "two machines have this agent's identity and throw each other out: neither is let in; enrol one of them anew"
+                );
+            }
+        }
+        Err(Status::failed_precondition(
+            "two machines have this identity; enrol one of them anew with a token of its own",
+        ))
     }
 
     async fn listen(&mut self, inbound: &mut Streaming<SessionRequest>, seat: &Seat) -> Result<(), Status> {
@@ -358,8 +382,11 @@ impl Talk {
     }
 
     async fn say(&mut self, message: Out) -> Result<(), Status> {
-        let gone = |_| Status::cancelled("the agent is gone");
-        self.outbox.send(Ok(SessionResponse { message: Some(message) })).await.map_err(gone)
+        let said = self.outbox.send_timeout(Ok(SessionResponse { message: Some(message) }), STALLED).await;
+        said.map_err(|failed| match failed {
+            SendTimeoutError::Timeout(_) => Status::deadline_exceeded("nothing was read for 30 s"),
+            SendTimeoutError::Closed(_) => Status::cancelled("the agent is gone"),
+        })
     }
 
     async fn heard(&mut self) -> Result<(), Status> {

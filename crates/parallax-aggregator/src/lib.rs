@@ -33,6 +33,7 @@ mod share;
 mod silence;
 mod snapshot;
 mod start;
+mod twins;
 mod upkeep;
 mod vantages;
 mod window;

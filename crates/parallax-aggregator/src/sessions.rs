@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use parallax_model::{AgentId, Vantage};
+use parallax_model::{AgentId, Epoch, Vantage};
 use parallax_proto::v1::agent::SessionResponse;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+
+use crate::twins::{Met, Twins};
 
 /// Messages that wait for one agent to read them; when it is full the agent is too slow to be asked.
 pub(crate) const OUTBOX: usize = 256;
@@ -41,6 +44,7 @@ pub(crate) struct Seat {
 struct State {
     sessions: BTreeMap<AgentId, Session>,
     revoked: BTreeSet<AgentId>,
+    twins: Twins,
     generation: u64,
 }
 
@@ -54,6 +58,18 @@ pub(crate) struct Sessions {
 impl Sessions {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of an agent that says hello. When it is found to be two machines, the one that is connected is told to end.
+    pub(crate) fn meet(&self, agent: &AgentId, epoch: Epoch, now: Instant) -> Met {
+        let mut state = self.state();
+        let met = state.twins.meet(agent, epoch, now);
+        if met == Met::Two
+            && let Some(session) = state.sessions.remove(agent)
+        {
+            session.end.cancel();
+        }
+        met
     }
 
     /// Lists a connected agent. An older session of the same agent is told to end: the newest wins. `None` when the agent is
@@ -84,6 +100,7 @@ impl Sessions {
     pub(crate) fn revoke(&self, agent: &AgentId) {
         let mut state = self.state();
         state.revoked.insert(agent.clone());
+        state.twins.forget(agent);
         if let Some(session) = state.sessions.remove(agent) {
             session.end.cancel();
         }
@@ -155,6 +172,20 @@ mod tests {
         assert_eq!(sessions.online().len(), 1);
         drop(newer);
         assert_eq!(sessions.online().len(), 0);
+    }
+
+    #[test]
+    fn an_agent_that_is_two_machines_is_ended() {
+        let sessions = Sessions::default();
+        let (agent, now) = ("a".parse().expect("an id"), Instant::now());
+        let mut seats = Vec::new();
+        for epoch in [1, 2, 1, 2] {
+            assert_eq!(sessions.meet(&agent, Epoch(epoch), now), Met::One);
+            seats.extend(join(&sessions, "a"));
+        }
+        assert_eq!(sessions.meet(&agent, Epoch(1), now), Met::Two);
+        assert!(seats.iter().all(|seat| seat.end.is_cancelled()));
+        assert_eq!((seats.len(), sessions.online().len()), (4, 0));
     }
 
     #[test]
