@@ -19,8 +19,11 @@ use parallax_proto::v1::site::site_service_server::SiteServiceServer;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
+use tonic::server::NamedService as _;
 use tonic::service::Routes;
 use tonic::{Code, Status};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use crate::core::Core;
 use crate::read::{CheckRefusal, ReadError};
@@ -36,7 +39,8 @@ pub(crate) fn routes(core: &Arc<Core>, reader: &Reader) -> Result<Routes, tonic_
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(parallax_proto::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let (_, health) = tonic_health::server::health_reporter();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    core.tasks.spawn("grpc-health", tell_health(reporter, core.tasks.soft().clone()));
     let check =
         CheckServiceServer::new(check::Check(reader.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let site =
@@ -51,6 +55,26 @@ pub(crate) fn routes(core: &Arc<Core>, reader: &Reader) -> Result<Routes, tonic_
     routes.add_service(check).add_service(site).add_service(incident).add_service(network).add_service(admin);
     routes.add_service(reflection).add_service(health);
     Ok(routes.routes())
+}
+
+/// Says of the process and of every service that it serves, until the process is told to stop: whoever asks then goes elsewhere.
+/// Before that there is nobody to ask, for the port is opened when everything is ready.
+async fn tell_health(reporter: HealthReporter, soft: CancellationToken) {
+    let services = [
+        "",
+        CheckServiceServer::<check::Check>::NAME,
+        SiteServiceServer::<site::Site>::NAME,
+        IncidentServiceServer::<incident::Incidents>::NAME,
+        NetworkServiceServer::<network::Network>::NAME,
+        AdminServiceServer::<admin::Admin>::NAME,
+    ];
+    for service in services {
+        reporter.set_service_status(service, ServingStatus::Serving).await;
+    }
+    soft.cancelled().await;
+    for service in services {
+        reporter.set_service_status(service, ServingStatus::NotServing).await;
+    }
 }
 
 /// A refused check as a status: INVALID_ARGUMENT with the sentence, or RESOURCE_EXHAUSTED with `retry-after`.
@@ -88,7 +112,40 @@ async fn told<T>(watcher: &mpsc::Sender<Result<T, Status>>, message: T, soft: &C
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_server::Health as _;
+    use tonic_health::server::HealthService;
+
     use super::*;
+
+    #[tokio::test]
+    async fn every_service_is_said_to_serve_until_the_process_stops() {
+        let reporter = HealthReporter::new();
+        let health = HealthService::from_health_reporter(reporter.clone());
+        let check = async |service: &str| {
+            let request = HealthCheckRequest { service: service.to_owned() };
+            let answer = health.check(tonic::Request::new(request)).await;
+            answer.map(|answer| answer.into_inner().status().as_str_name()).map_err(|status| status.code())
+        };
+        let soft = CancellationToken::new();
+        let mut telling = std::pin::pin!(tell_health(reporter, soft.clone()));
+        // Polled once, it has said what there is to say and waits for the end.
+        assert!(telling.as_mut().now_or_never().is_none());
+        for service in ["", "parallax.check.v1.CheckService", "parallax.admin.v1.AdminService"] {
+            assert_eq!(check(service).await, Ok("SERVING"), "{service}");
+        }
+        assert_eq!(
+            check("parallax.agent.v1.AgentService").await,
+            Err(Code::NotFound),
+            "on the other listener"
+        );
+        soft.cancel();
+        telling.await;
+        for service in ["", "parallax.check.v1.CheckService", "parallax.admin.v1.AdminService"] {
+            assert_eq!(check(service).await, Ok("NOT_SERVING"), "{service}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_watcher_that_takes_nothing_is_left() {
