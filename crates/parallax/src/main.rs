@@ -21,6 +21,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
+use mimalloc::MiMalloc;
+
+/// What a thread that takes results in makes, the one that evaluates lets go: with the C library's allocator each waits for the other.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
