@@ -14,7 +14,7 @@ use parallax_proto::v1::agent::agent_service_client::AgentServiceClient;
 use parallax_proto::v1::agent::session_request::Message as Up;
 use parallax_proto::v1::agent::session_response::Message as Down;
 use parallax_proto::v1::agent::{
-    Ack, Drain, Heartbeat, Hello, SessionRequest, SessionResponse, SoFar, Welcome,
+    Ack, Drain, Heartbeat, Hello, ResultBatch, SessionRequest, SessionResponse, SoFar, Welcome,
 };
 use parallax_proto::{result_to_wire, vantage_to_wire};
 use parallax_runtime::Clock;
@@ -315,7 +315,8 @@ impl<'a> Live<'a> {
         }
         columns.waited_s = u32::try_from(waited.as_secs()).unwrap_or(u32::MAX);
         self.on_their_way.push_back(Sent { epoch, first, last });
-        self.say(Up::Results(batch::message(epoch.0, first.0, &columns)))?;
+        let message = batch::message(epoch.0, first.0, &columns);
+        self.say(Up::Results(ResultBatch { backlog: epoch != self.sent.0, ..message }))?;
         Ok(last)
     }
 

@@ -57,7 +57,7 @@ pub fn pack(columns: &ResultColumns) -> Bytes {
 
 /// A batch as a message.
 pub fn message(epoch: u64, first_seq: u64, columns: &ResultColumns) -> ResultBatch {
-    ResultBatch { epoch, first_seq, columns: pack(columns), count: columns.count }
+    ResultBatch { epoch, first_seq, columns: pack(columns), count: columns.count, backlog: false }
 }
 
 /// Bytes that [`pack`] made, as columns. At most [`MAX_BATCH_BYTES`] come out, whatever goes in.

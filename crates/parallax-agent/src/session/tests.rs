@@ -215,8 +215,10 @@ async fn a_backlog_drains_behind_what_is_new_one_batch_at_a_time() {
             assert_eq!((newest.oldest_seq, newest.next_seq), (1, 501), "two epochs ended before");
             talk.welcome(0, 4, 1_000).await;
             // What was seen last, then one batch of the epoch before it; the other waits for its ack.
-            assert_eq!(ends(&talk.results().await), (newest.epoch, 2_001, 2_500));
+            let live = talk.results().await;
+            assert_eq!((ends(&live), live.backlog), ((newest.epoch, 2_001, 2_500), false));
             let second = talk.results().await;
+            assert!(second.backlog);
             assert_eq!((ends(&second).1, ends(&second).2), (1_001, 2_000));
             agent.push(2_501..=2_503).await;
             assert_eq!(heard(&mut talk).await.1[0], 2_501, "what is new overtakes");

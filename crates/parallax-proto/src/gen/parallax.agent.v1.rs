@@ -221,6 +221,9 @@ pub struct ResultBatch {
     /// How many results they hold: what is acked when the columns cannot be read.
     #[prost(uint32, tag = "4")]
     pub count: u32,
+    /// Whether they are of an earlier epoch than the newest: then other agents' newest results may go before them.
+    #[prost(bool, tag = "5")]
+    pub backlog: bool,
 }
 /// Results as columns, one entry a result in each packed column, dictionaries for what repeats. Limits: 1,000 results, 256 KiB
 /// encoded and not compressed.
