@@ -20,6 +20,7 @@ mod hostile;
 mod http3;
 mod ingest;
 mod kill_9;
+mod memory;
 mod no_internet;
 mod one_isp;
 mod our_side;

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use parallax_runtime::config::{ConfigErrors, Section};
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{Limits, memory};
 use crate::place::Place;
 
 /// Shortest interval a target may be watched at, in milliseconds.
@@ -47,8 +48,11 @@ pub struct AggregatorConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Most MiB of the store's pages; beyond it the oldest raw results go before their time. 0 for no limit.
     pub store_limit_mib: u64,
-    /// Most MiB of the windows, in which each agent has a cell of about 1 KiB for each target that it probes. When they are full,
-    /// further agents of a target count in history only. 0 for two fifths of the memory that the process may have, and at most 2 GiB.
+    /// MiB of memory the aggregator may take: how many agents, windows and visitors it takes on follows from it, and what is beyond is
+    /// refused. 0 for what the system gives: the control group's limit, or the machine's memory.
+    pub memory_mib: u64,
+    /// Most MiB of the windows, in which each agent has a cell for each target that it probes. When they are full, further agents of
+    /// a target count in history only. 0 for their part of the memory.
     pub window_limit_mib: u64,
     /// Ranges the address and port policy is lifted for. For labs and inner networks; leave it empty on the Internet.
     pub allow_cidr: Vec<IpNet>,
@@ -69,6 +73,7 @@ impl Default for AggregatorConfig {
             public_url: None,
             trusted_proxies: Vec::new(),
             store_limit_mib: parallax_store::DEFAULT_LIMIT_BYTES / (1024 * 1024),
+            memory_mib: 0,
             window_limit_mib: 0,
             allow_cidr: Vec::new(),
             own_names: Vec::new(),
@@ -79,6 +84,14 @@ impl Default for AggregatorConfig {
 }
 
 impl AggregatorConfig {
+    /// What may be taken on under this configuration. Asks the system for the memory unless it is configured.
+    pub(crate) fn limits(&self) -> Limits {
+        let memory =
+            if self.memory_mib == 0 { memory() } else { self.memory_mib.saturating_mul(1024 * 1024) };
+        let limits = Limits::of(memory);
+        if self.window_limit_mib == 0 { limits } else { limits.with_windows_of(self.window_limit_mib) }
+    }
+
     /// What may be probed under this configuration.
     pub fn policy(&self) -> parallax_policy::Policy {
         let own = self.own_names.iter().filter_map(|n| n.parse().ok());

@@ -15,9 +15,11 @@ use rand::Rng as _;
 use tokio::sync::Notify;
 use tonic::Status;
 
+use crate::admission::Admission;
 use crate::authority::Authority;
 use crate::budget::ReportBudget;
 use crate::checks::Checks;
+use crate::limits::Limits;
 use crate::place::Places;
 use crate::reported::Reports;
 use crate::reporter::ReporterKey;
@@ -43,6 +45,10 @@ pub(crate) struct Core {
     pub authority: Authority,
     /// Who is connected.
     pub sessions: Sessions,
+    /// What may be taken on.
+    pub limits: Limits,
+    /// Which agents are let in.
+    pub(crate) admission: Admission,
     /// Where addresses are.
     pub places: Places,
     /// What may be probed.

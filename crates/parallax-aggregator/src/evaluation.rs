@@ -184,6 +184,7 @@ impl Evaluation {
     /// Says how full the windows are, and whether agents were refused a cell since this was said last.
     fn show_cells(&mut self) {
         let cells = *self.board.cells();
+        self.core.snapshot.publish_cells(cells);
         metrics::gauge!("parallax_window_cells").set(cells.taken() as f64);
         metrics::gauge!("parallax_window_cells_limit").set(cells.limit() as f64);
         metrics::counter!("parallax_window_refused_batches_total").absolute(cells.refused());
@@ -192,7 +193,7 @@ impl Evaluation {
             tracing::warn!(
                 batches = cells.refused() - self.refused,
                 cells = cells.limit(),
-                "the windows are full: some agents' results count in history only; raise `window_limit_mib` or watch less"
+                "the windows are full: some agents' results count in history only; raise `memory_mib` or `window_limit_mib`, or watch less"
             );
         }
         self.refused = cells.refused();

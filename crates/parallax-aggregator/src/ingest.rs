@@ -28,7 +28,7 @@ use crate::core::{Core, store_failed};
 use crate::lapsed::has_lapsed;
 use crate::sessions::OUTBOX;
 
-pub(crate) use talk::{HEARTBEAT, MAX_MESSAGE_BYTES};
+pub(crate) use talk::{HEARTBEAT, MAX_MESSAGE_BYTES, decoded_in_hand};
 use talk::{Shared, Talk};
 
 /// The gRPC service for agents.
@@ -42,7 +42,7 @@ pub(crate) struct Ingest {
 impl Ingest {
     /// A service that writes to the core's store and publishes to `bus`.
     pub(crate) fn new(core: Arc<Core>, bus: Publisher) -> Self {
-        Self { core, bus, shared: Arc::default() }
+        Self { bus, shared: Arc::new(Shared::new(&core.limits)), core }
     }
 }
 
@@ -116,13 +116,14 @@ impl AgentService for Ingest {
         if has_lapsed(&leaf, self.core.now()) {
             return Err(Status::unauthenticated("the certificate has ended; renew it"));
         }
+        let admitted = self.core.admission.enter(&agent)?;
         let peer = connection(&request)?
             .get_ref()
             .remote_addr()
             .ok_or_else(|| Status::internal("the peer has no address"))?;
         let vantage = Arc::new(self.core.places.of(peer.ip()));
         let (outbox, stream) = mpsc::channel(OUTBOX);
-        let talk = Talk::new(self, (agent, vantage, peer.ip()), outbox);
+        let talk = Talk::new(self, (agent, vantage, peer.ip()), outbox, admitted);
         self.core.tasks.spawn("agent-session", talk.run(request.into_inner()));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod authority;
 mod blocks;
 mod board;
@@ -18,6 +19,7 @@ mod evaluation;
 mod ingest;
 mod kept;
 mod lapsed;
+mod limits;
 mod listener;
 mod minutes;
 mod panel;
@@ -41,11 +43,12 @@ mod window;
 pub use authority::AuthorityError;
 pub use blocks::joining;
 pub use config::{AggregatorConfig, DEFAULT_INTERVAL_MS, TargetSection};
+pub use limits::Limits;
 pub use listener::TlsSetupError;
 pub use place::Place;
 pub use read::{
-    BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryHour, HistoryMinute, NetworkState,
-    OurSide, PanelMember, ReadError, ReadSide, ReportInput, ReportKind, ReportShares, SiteView,
+    BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryHour, HistoryMinute, Load,
+    NetworkState, OurSide, PanelMember, ReadError, ReadSide, ReportInput, ReportKind, ReportShares, SiteView,
     VantageNotice, VantagePoint,
 };
 pub use reader::Reader;

@@ -42,16 +42,12 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 const HANDSHAKE_EVERY: Duration = Duration::from_millis(4);
 /// Handshakes that may begin at the same moment after a quiet while.
 const HANDSHAKE_BURST: u32 = 64;
-/// Most strangers: what is served within eight seconds. An agent gives up after ten.
-const MAX_STRANGERS: usize = 2_000;
 /// How long a connection without a certificate lasts: enrolling is one call.
 const STRANGER_LIFE: Duration = Duration::from_secs(20);
 /// Most connections of one identity: one is in use, and those it lost may not have been noticed yet.
 const MAX_CONNECTIONS_EACH: usize = 4;
 /// How often it is looked whether our own certificate grows old. A clock that was wrong at the start is set right some time.
 const LOOK_AT_CERTIFICATE_EVERY: Duration = Duration::from_mins(1);
-/// Most connections of all identities together.
-const MAX_CONNECTIONS: usize = 50_000;
 /// Finished handshakes that wait for the gRPC server to take them.
 const ACCEPTED: usize = 64;
 /// Pause after `accept` failed for want of resources.
@@ -133,11 +129,17 @@ fn settings(authority: &Authority, identity: ServerIdentity) -> Result<Arc<Serve
 /// What the server of the agents' calls takes.
 pub(crate) type Accepted = mpsc::Receiver<Result<AgentConnection, io::Error>>;
 
-/// Accepts until the soft signal; yields connections whose handshake is done.
-pub(crate) fn accept(listener: TcpListener, tls: Arc<OwnTls>, tasks: &Tasks) -> Accepted {
+/// Accepts until the soft signal; yields connections whose handshake is done. There is room for so many strangers (no more than are
+/// served within eight seconds: an agent gives up after ten), and for so many connections of all identities together.
+pub(crate) fn accept(
+    listener: TcpListener,
+    tls: Arc<OwnTls>,
+    (strangers, connections): (usize, usize),
+    tasks: &Tasks,
+) -> Accepted {
     let (accepted, ready) = mpsc::channel(ACCEPTED);
-    let strangers = Crowd::new(MAX_STRANGERS, MAX_STRANGERS);
-    let known = Crowd::new(MAX_CONNECTIONS, MAX_CONNECTIONS_EACH);
+    let strangers = Crowd::new(strangers, strangers);
+    let known = Crowd::new(connections, MAX_CONNECTIONS_EACH);
     let door = Arc::new(Door { tls, accepted, known, next_turn: Mutex::new(Instant::now()) });
     let owner = tasks.clone();
     tasks.spawn_essential("agents-listener", async move {

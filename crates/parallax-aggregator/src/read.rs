@@ -87,6 +87,25 @@ pub struct NetworkState {
     pub notices: Vec<VantageNotice>,
 }
 
+/// How much of what the memory bears is taken, and how often somebody was refused for want of it since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// The memory the limits were made for, in bytes; 0 when nobody says.
+    pub memory: u64,
+    /// Agents that are connected.
+    pub agents: usize,
+    /// Agents that may be.
+    pub agents_limit: usize,
+    /// Streams of agents that were refused.
+    pub agents_refused: u64,
+    /// Cells of windows that are taken: one for each agent and target.
+    pub cells: usize,
+    /// Cells that there are.
+    pub cells_limit: usize,
+    /// Batches of an agent for a target that found no cell, and count in history only.
+    pub cells_refused: u64,
+}
+
 /// A problem of our own, not of the sites.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OurSide {
@@ -300,6 +319,11 @@ pub trait ReadSide: Send + Sync + 'static {
     /// How our own side is.
     fn network(&self) -> Arc<NetworkState> {
         Arc::default()
+    }
+
+    /// How much of what the memory bears is taken.
+    fn load(&self) -> Load {
+        Load::default()
     }
 
     /// Minutes of a site from `since` on, oldest first, those without results left out.

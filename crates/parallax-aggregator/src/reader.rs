@@ -15,8 +15,8 @@ use crate::kept;
 use crate::minutes::Minute;
 use crate::panel::Near;
 use crate::read::{
-    BoxFuture, CheckRefusal, CheckStream, HistoryHour, HistoryMinute, NetworkState, ReadError, ReadSide,
-    ReportInput, ReportKind, ReportShares, SiteView, VantagePoint,
+    BoxFuture, CheckRefusal, CheckStream, HistoryHour, HistoryMinute, Load, NetworkState, ReadError,
+    ReadSide, ReportInput, ReportKind, ReportShares, SiteView, VantagePoint,
 };
 
 /// One minute.
@@ -52,6 +52,20 @@ impl Reader {
 }
 
 impl ReadSide for Reader {
+    fn load(&self) -> Load {
+        let (agents, agents_limit) = self.core.admission.count();
+        let cells = self.core.snapshot.cells();
+        Load {
+            memory: self.core.limits.memory,
+            agents,
+            agents_limit,
+            agents_refused: self.core.admission.refused(),
+            cells: cells.taken(),
+            cells_limit: self.core.limits.cells,
+            cells_refused: cells.refused(),
+        }
+    }
+
     fn parse(&self, typed: &str) -> Result<Target, CheckRefusal> {
         let refused = |r: parallax_policy::Refusal| CheckRefusal::Input {
             reason: r.reason().as_str().to_owned(),

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use parallax_model::{Host, Verdict};
 use tokio::sync::watch;
 
+use crate::board::Cells;
 use crate::minutes::Minute;
 use crate::read::{NetworkState, SiteView, VantagePoint};
 
@@ -17,6 +18,7 @@ pub(crate) struct Snapshot {
     vantages: Arc<ArcSwap<Vec<VantagePoint>>>,
     running: Arc<ArcSwap<BTreeMap<Host, Vec<Minute>>>>,
     network: Arc<ArcSwap<NetworkState>>,
+    cells: Arc<ArcSwap<Cells>>,
     changes: Arc<watch::Sender<u64>>,
 }
 
@@ -33,6 +35,7 @@ impl Default for Snapshot {
             vantages: Arc::default(),
             running: Arc::default(),
             network: Arc::default(),
+            cells: Arc::default(),
             changes: Arc::new(watch::Sender::new(0)),
         }
     }
@@ -76,6 +79,16 @@ impl Snapshot {
     /// How our own side is.
     pub(crate) fn network(&self) -> Arc<NetworkState> {
         self.network.load_full()
+    }
+
+    /// Replaces how full the windows are.
+    pub(crate) fn publish_cells(&self, cells: Cells) {
+        self.cells.store(Arc::new(cells));
+    }
+
+    /// How full the windows are.
+    pub(crate) fn cells(&self) -> Cells {
+        **self.cells.load()
     }
 
     /// Replaces the minutes that are not written yet.

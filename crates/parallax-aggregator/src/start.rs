@@ -20,13 +20,15 @@ use tokio::sync::mpsc;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
+use crate::admission::Admission;
 use crate::authority::{Authority, AuthorityError, CA_FILE, CA_KEY_FILE, sha256, write_private};
 use crate::board::Cells;
 use crate::checks::{Checks, Surroundings};
 use crate::config::AggregatorConfig;
 use crate::core::Core;
 use crate::evaluation::Evaluation;
-use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES};
+use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES, decoded_in_hand};
+use crate::limits::Limits;
 use crate::listener::{self, Accepted, OwnTls, TlsSetupError, accept};
 use crate::place::Places;
 use crate::reader::{Reader, keep_checks};
@@ -47,6 +49,12 @@ const ENDED_CHECKS: usize = 64;
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// HTTP/2 streams one agent's connection may have: a session, a renewal and room to spare.
 const MAX_STREAMS: u32 = 16;
+/// Bytes an agent may send on a stream that nobody has read yet: two full batches.
+const STREAM_WINDOW: u32 = 32 * 1_024;
+/// And on all streams of a connection: no less can be asked for (RFC 9113, 6.9.2).
+const CONNECTION_WINDOW: u32 = 65_535;
+/// Connections of agents that are let in only to be told that there is no room for them.
+const TURNED_AWAY: usize = 256;
 
 /// Why the aggregator cannot start.
 #[derive(Debug, Error)]
@@ -109,6 +117,8 @@ impl Aggregator {
         for agent in store.agents().await?.into_iter().filter(|a| a.revoked_at.is_some()) {
             sessions.revoke(&agent.agent);
         }
+        let limits = config.limits();
+        limits.announce();
         let (ended, ended_checks) = mpsc::channel(ENDED_CHECKS);
         let snapshot = Snapshot::default();
         let around = Surroundings {
@@ -122,6 +132,8 @@ impl Aggregator {
             store,
             authority,
             sessions,
+            limits,
+            admission: Admission::new(limits.agents),
             places: Places::new(config.place.clone()),
             policy: config.policy(),
             snapshot,
@@ -140,8 +152,9 @@ impl Aggregator {
         });
         schedule(&core, config).await?;
         vantages::publish(&core).await?;
-        let publisher = evaluate(&core, Cells::within(config.window_limit_mib)).await?;
-        serve_agents(&core, publisher, accept(agents_listener, Arc::clone(&tls), &tasks));
+        let publisher = evaluate(&core).await?;
+        let room = (limits.strangers, limits.agents + TURNED_AWAY);
+        serve_agents(&core, publisher, accept(agents_listener, Arc::clone(&tls), room, &tasks));
         tasks.spawn_essential("agents-certificate", listener::keep_fresh(tls, Arc::clone(&core)));
         tasks.spawn_essential("checks-keeper", keep_checks(Arc::clone(&core), ended_checks));
         tasks.spawn_essential("vantages", vantages::keep_fresh(Arc::clone(&core)));
@@ -156,6 +169,11 @@ impl Aggregator {
     /// What pages and APIs read from.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
+    }
+
+    /// What it takes on at most.
+    pub fn limits(&self) -> Limits {
+        self.core.limits
     }
 
     /// The public gRPC services, to be served beside the pages.
@@ -237,9 +255,10 @@ async fn schedule(core: &Arc<Core>, config: &AggregatorConfig) -> Result<(), Sto
     Ok(())
 }
 
-async fn evaluate(core: &Arc<Core>, cells: Cells) -> Result<Publisher, StoreError> {
-    let board = restore(core, cells).await?;
-    let (publisher, subscriber) = ResultBus::new().split();
+async fn evaluate(core: &Arc<Core>) -> Result<Publisher, StoreError> {
+    let board = restore(core, Cells::of(core.limits.cells)).await?;
+    let on_the_bus = core.limits.decoded - decoded_in_hand(core.limits.decoded);
+    let (publisher, subscriber) = ResultBus::with_capacity(on_the_bus).split();
     core.tasks.spawn_essential("evaluation", Evaluation::new(Arc::clone(core), board, subscriber).run());
     Ok(publisher)
 }
@@ -252,6 +271,8 @@ fn serve_agents(core: &Arc<Core>, publisher: Publisher, accepted: Accepted) {
         .http2_keepalive_interval(Some(HEARTBEAT))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .add_service(ingest)
         .serve_with_incoming_shutdown(tokio_stream::wrappers::ReceiverStream::new(accepted), async move {
             soft.cancelled().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_web::sample::FakeReadSide;
-use parallax_web::{TrustedProxies, WebState, serve, site};
+use parallax_web::{MAX_CONNECTIONS, TrustedProxies, WebState, serve, site};
 use tokio_util::sync::CancellationToken;
 
 /// Between two rows of a made-up check.
@@ -18,6 +18,6 @@ async fn main() -> std::io::Result<()> {
     let state = WebState::new(Arc::new(FakeReadSide::new(PACE)));
     let cancel = CancellationToken::new();
     let (pages, kept) = site(state);
-    serve(listener, (pages, Some(kept)), TrustedProxies::default(), cancel).await;
+    serve(listener, (pages, Some(kept)), TrustedProxies::default(), MAX_CONNECTIONS, cancel).await;
     Ok(())
 }

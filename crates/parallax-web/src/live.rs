@@ -36,21 +36,29 @@ pub(crate) const MAX_STREAM: Duration = Duration::from_mins(2);
 /// Streams at once from one address, or the /64 of a household (threat T59): as many as a browser opens over HTTP/1.1. A page that
 /// gets none is whole all the same, and looks again by itself.
 pub(crate) const MAX_STREAMS_PER_ADDRESS: usize = 6;
-/// Streams at once from everybody: the rest of the connections is for pages.
-pub(crate) const MAX_STREAMS: usize = 6_144;
+/// Of the connections there may be, so many quarters may be streams: the rest is for pages.
+const STREAM_QUARTERS: usize = 3;
 
 /// Who holds streams.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct StreamSlots(Arc<Mutex<HashMap<IpAddr, usize>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct StreamSlots {
+    held: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    most: usize,
+}
 
 impl StreamSlots {
+    /// Slots where there may be so many connections.
+    pub(crate) fn of(connections: usize) -> Self {
+        Self { held: Arc::default(), most: connections / 4 * STREAM_QUARTERS }
+    }
+
     /// A slot for one more stream of `ip`, if neither it nor everybody has too many.
     pub(crate) fn take(&self, ip: IpAddr) -> Option<StreamSlot> {
         let ip = household(ip);
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = held.values().sum();
         let mine = held.get(&ip).copied().unwrap_or_default();
-        if mine >= MAX_STREAMS_PER_ADDRESS || all >= MAX_STREAMS {
+        if mine >= MAX_STREAMS_PER_ADDRESS || all >= self.most {
             return None;
         }
         held.insert(ip, mine + 1);
@@ -75,7 +83,7 @@ pub(crate) struct StreamSlot {
 
 impl Drop for StreamSlot {
     fn drop(&mut self) {
-        let mut held = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.slots.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mine) = held.get_mut(&self.ip) {
             *mine = mine.saturating_sub(1);
             if *mine == 0 {

@@ -37,7 +37,7 @@ use crate::stall::Stalling;
 /// request, for `ConnectInfo<Peer>`.
 pub type Peer = SocketAddr;
 
-/// Connections at once; further ones wait in the kernel's queue.
+/// Connections at once where nobody says how many; further ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 8_192;
 /// Connections at once from one address (an IPv6 /64); further ones are closed at once.
 pub const MAX_CONNECTIONS_PER_IP: usize = 64;
@@ -68,16 +68,17 @@ pub const GRACE: Duration = Duration::from_secs(2);
 /// Rest after a failed accept, so that a full file table is not a busy loop.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `cancel`, then lets open requests end for [`GRACE`] and returns. What `kept` has is answered
+/// Serves `router` on `listener` to so many connections at once until `cancel`, then lets open requests end for [`GRACE`] and returns. What `kept` has is answered
 /// without the router.
 pub async fn serve(
     listener: TcpListener,
     (router, kept): (Router, Option<KeptPages>),
     proxies: TrustedProxies,
+    connections_limit: usize,
     cancel: CancellationToken,
 ) {
     let proxies = Arc::new(proxies);
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(connections_limit));
     let crowd = Crowd::default();
     let mut connections = JoinSet::new();
     loop {
@@ -93,7 +94,7 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 // Everybody comes through a proxy: it is not one client.
-                let most = if proxies.trusts(peer.ip()) { MAX_CONNECTIONS } else { MAX_CONNECTIONS_PER_IP };
+                let most = if proxies.trusts(peer.ip()) { connections_limit } else { MAX_CONNECTIONS_PER_IP };
                 if let Some(seat) = crowd.enter(peer.ip(), most) {
                     let door = Door {
                         peer,

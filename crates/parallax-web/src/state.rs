@@ -19,12 +19,14 @@ pub struct WebState {
     pub base_url: Option<String>,
     /// Cancelled when the program ends: streams end then.
     pub closing: CancellationToken,
+    /// Visitors' connections there may be at once; streams take three quarters of them at most.
+    pub connections: usize,
 }
 
 impl WebState {
     /// A state without a public address that never closes by itself.
     pub fn new(read: Arc<dyn ReadSide>) -> Self {
-        Self { read, base_url: None, closing: CancellationToken::new() }
+        Self { read, base_url: None, closing: CancellationToken::new(), connections: crate::MAX_CONNECTIONS }
     }
 }
 
@@ -62,7 +64,7 @@ impl Shared {
             base_url,
             closing: state.closing,
             assets: Assets::embedded(),
-            streams: crate::live::StreamSlots::default(),
+            streams: crate::live::StreamSlots::of(state.connections),
         }
     }
 }

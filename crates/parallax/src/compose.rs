@@ -121,6 +121,8 @@ fn serve(
     let mut state = WebState::new(Arc::new(aggregator.reader()));
     state.closing = tasks.soft().clone();
     state.base_url.clone_from(&config.public_url);
+    state.connections = aggregator.limits().visitors;
+    let (connections, soft) = (state.connections, tasks.soft().clone());
     let proxies = TrustedProxies::new(config.trusted_proxies.clone());
     let machine = Router::new()
         .route("/metrics", get(move || async move { metrics.map(|m| m.render()).unwrap_or_default() }))
@@ -132,7 +134,7 @@ fn serve(
     let grpc = grpc.route_layer(map_response(async |response| with_true_status(response)));
     let (pages, kept) = parallax_web::site_with(state, grpc);
     let served = (pages.merge(machine), Some(kept));
-    tasks.spawn_essential("web", parallax_web::serve(listener, served, proxies, tasks.soft().clone()));
+    tasks.spawn_essential("web", parallax_web::serve(listener, served, proxies, connections, soft));
 }
 
 /// tonic looks for the caller's address where its own listener would have put it; here the pages' listener accepted the call.

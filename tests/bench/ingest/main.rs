@@ -152,7 +152,9 @@ async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
     let server = Server::start(&cli.parallax, &sites, cli.memory_mib).await?;
     let voucher = Voucher::open(&server.data())?;
     let began = server.process.cpu()?.all();
-    let mut fleet = Fleet::connect(server.agents, &voucher, streams).await?;
+    let (mut fleet, refused) = Fleet::connect_while_room(server.agents, &voucher, streams).await?;
+    anyhow::ensure!(refused == 0 || cli.memory_mib.is_some(), "{refused} agents were refused");
+    let streams = fleet.len();
     server.process.idle().await?;
     let connected = server.process.cpu()?.all();
     // Windows of every agent and site are made by its first batch.
@@ -167,6 +169,15 @@ async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
     let cpu = server.process.cpu()?.since(&before);
     let evaluating = server.metric(EVALUATION).await? - evaluating;
     let most_resident_mib = server.process.most_resident_mib()?;
+    let sum_mib = server.metric("parallax_memory_sum_bytes").await? / (1024.0 * 1024.0);
+    let told = server.metric("parallax_agents_refused_total").await?;
+    anyhow::ensure!(
+        told as usize == refused,
+        "{refused} agents were refused, and the aggregator says {told}"
+    );
+    if cli.memory_mib.is_some() {
+        anyhow::ensure!(most_resident_mib <= sum_mib, "{most_resident_mib:.0} MiB, documented {sum_mib:.0}");
+    }
     let acked = fleet.acked();
     drop(fleet);
     let kept = server.kill_and_check(&acked).await?;
@@ -189,6 +200,8 @@ async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
         blob_bytes: kept.blobs as f64 / kept.results as f64,
         file_bytes: kept.file as f64 / kept.results as f64,
         most_resident_mib,
+        refused,
+        sum_mib,
         checked: acked.len(),
     })
 }

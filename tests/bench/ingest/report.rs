@@ -42,6 +42,10 @@ pub(crate) struct Load {
     /// Bytes of the store's file.
     pub(crate) file_bytes: f64,
     pub(crate) most_resident_mib: f64,
+    /// Agents that were told that there is no room for them.
+    pub(crate) refused: usize,
+    /// What the aggregator's limits sum up to.
+    pub(crate) sum_mib: f64,
     /// Agents whose acked seqs were found in the journal after SIGKILL: all.
     pub(crate) checked: usize,
 }
@@ -73,7 +77,7 @@ impl fmt::Display for Load {
         write!(
             f,
             "{:>5} agents, batches of {:>4}: {:>5.0} ns CPU per result ({:.0} in the kernel; evaluation lasted {:.0} by the clock), {:>9.0} results/s, ack p50 {:.1} p99 {:.1} ms, \
-             connect {:.2} ms, wire {:.1} B, journal {:.1} B, file {:.1} B, {:.0} MiB; {} agents' acked seqs all there;",
+             connect {:.2} ms, wire {:.1} B, journal {:.1} B, file {:.1} B, {:.0} MiB at most, limits sum up to {:.0}; {} agents refused; {} agents' acked seqs all there;",
             self.streams,
             self.batch,
             self.cpu_ns,
@@ -87,6 +91,8 @@ impl fmt::Display for Load {
             self.blob_bytes,
             self.file_bytes,
             self.most_resident_mib,
+            self.sum_mib,
+            self.refused,
             self.checked,
         )?;
         self.threads_ns

@@ -29,7 +29,9 @@ use tonic::{Status, Streaming};
 
 use super::Ingest;
 use super::backlog::{Turn, Turns, Waiting};
+use crate::admission::Admitted;
 use crate::core::{Core, store_failed};
+use crate::limits::Limits;
 use crate::sessions::{Outbox, Seat};
 use crate::twins::{HELD, Met};
 
@@ -41,11 +43,9 @@ const SILENCE: Duration = Duration::from_secs(45);
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// Batches an agent may have on their way without an ack.
 const MAX_UNACKED_BATCHES: u32 = 8;
-/// Batches of all agents that are decoded and wait for a place on the bus, so that a full bus holds up bytes and not columns.
-const MAX_DECODED_BATCHES: usize = 64;
-/// Batches of all agents on their way to disk, in KiB as they came: 64 MiB. An agent whose batch finds no room is not read from until
-/// there is some.
-const MAX_JOURNALLING_KIB: usize = 64 * 1_024;
+/// Of the batches of all agents that are decoded, one in so many waits for a place on the bus, so that a full bus holds up bytes and
+/// not columns.
+const IN_HAND: usize = 5;
 /// Most gaps that a Hello may tell.
 const MAX_GAPS: usize = 32;
 /// An agent that takes nothing of what it is told for so long is not there any more.
@@ -61,21 +61,26 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = MAX_BATCH_BYTES + 4_096;
 pub(super) struct Shared {
     /// Places for decoded batches.
     decoded: Semaphore,
-    /// Room for batches on their way to disk, in KiB.
+    /// Room for batches on their way to disk, in KiB. An agent whose batch finds none is not read from until there is some.
     journalling: Arc<Semaphore>,
     turns: Turns,
     known: Known,
 }
 
-impl Default for Shared {
-    fn default() -> Self {
+impl Shared {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            decoded: Semaphore::new(MAX_DECODED_BATCHES),
-            journalling: Arc::new(Semaphore::new(MAX_JOURNALLING_KIB)),
+            decoded: Semaphore::new(decoded_in_hand(limits.decoded)),
+            journalling: Arc::new(Semaphore::new(limits.journalling_kib)),
             turns: Turns::default(),
             known: Known::default(),
         }
     }
+}
+
+/// How many of so many decoded batches wait for a place on the bus.
+pub(crate) const fn decoded_in_hand(decoded: usize) -> usize {
+    decoded.div_ceil(IN_HAND)
 }
 
 /// One agent's open stream.
@@ -95,6 +100,7 @@ pub(super) struct Talk {
     journalling: FuturesOrdered<BoxFuture<'static, Journalled>>,
     /// Batches of its backlog.
     waiting: Waiting,
+    _admitted: Admitted,
 }
 
 /// A batch that came to the disk, or did not.
@@ -112,6 +118,7 @@ impl Talk {
         ingest: &Ingest,
         (agent, vantage, peer): (AgentId, Arc<Vantage>, IpAddr),
         outbox: Outbox,
+        admitted: Admitted,
     ) -> Self {
         Self {
             core: Arc::clone(&ingest.core),
@@ -126,6 +133,7 @@ impl Talk {
             journalling: FuturesOrdered::new(),
             waiting: Waiting::new(&ingest.shared.turns),
             shared: Arc::clone(&ingest.shared),
+            _admitted: admitted,
         }
     }
 

@@ -68,6 +68,13 @@ pub enum FleetError {
     Task(#[from] tokio::task::JoinError),
 }
 
+impl FleetError {
+    /// Whether the aggregator says that it has as many agents as it can have.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Self::Stream { source, .. } if source.code() == tonic::Code::ResourceExhausted)
+    }
+}
+
 /// One connected agent.
 #[derive(Debug)]
 struct Standing {
@@ -110,6 +117,27 @@ impl Fleet {
         voucher: &Voucher,
         count: usize,
     ) -> Result<Self, FleetError> {
+        let agents = Self::stand_all(aggregator, voucher, count).await?;
+        Ok(Self { agents: agents.into_iter().collect::<Result<_, _>>()? })
+    }
+
+    /// As [`Fleet::connect`], but who is told that there is no room stays away. Returns how many those are.
+    pub async fn connect_while_room(
+        aggregator: SocketAddr,
+        voucher: &Voucher,
+        count: usize,
+    ) -> Result<(Self, usize), FleetError> {
+        let mut agents = Self::stand_all(aggregator, voucher, count).await?;
+        agents.retain(|stood| !stood.as_ref().is_err_and(FleetError::is_no_room));
+        let refused = count - agents.len();
+        Ok((Self { agents: agents.into_iter().collect::<Result<_, _>>()? }, refused))
+    }
+
+    async fn stand_all(
+        aggregator: SocketAddr,
+        voucher: &Voucher,
+        count: usize,
+    ) -> Result<Vec<Result<Standing, FleetError>>, FleetError> {
         let room = Arc::new(Semaphore::new(CONNECTING));
         let mut joining = JoinSet::new();
         let mut agents = Vec::with_capacity(count);
@@ -123,13 +151,13 @@ impl Fleet {
                 stood.unwrap_or(Err(FleetError::Waited { agent, what: "a welcome" }))
             });
             while let Some(joined) = joining.try_join_next() {
-                agents.push(joined??);
+                agents.push(joined?);
             }
         }
         while let Some(joined) = joining.join_next().await {
-            agents.push(joined??);
+            agents.push(joined?);
         }
-        Ok(Self { agents })
+        Ok(agents)
     }
 
     /// Every agent sends `each` batches and waits until all are acked. Returns how long each ack took, in order of length.
@@ -155,6 +183,16 @@ impl Fleet {
     /// Lets every agent have so many batches on their way, whatever the aggregator allows.
     pub fn allow_unacked(&mut self, batches: usize) {
         self.agents.iter_mut().for_each(|agent| agent.may_be_unacked = batches.max(1));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.agents.is_empty()
     }
 
     /// What was acked so far.

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use parallax_aggregator::Load;
 use parallax_model::Verdict;
 
 use super::PageResult;
@@ -51,6 +52,8 @@ pub(crate) struct Status {
     pub(crate) watched: usize,
     /// How many have no verdict.
     pub(crate) unknown: usize,
+    /// How much of what we have memory for is taken.
+    pub(crate) load: Load,
     /// Incidents that last.
     pub(crate) open: usize,
     /// Age of the newest result; `None` before the first.
@@ -78,6 +81,7 @@ pub(crate) async fn status(State(app): App, visit: Visit, request: HeaderMap) ->
         sites: sites.len(),
         watched: watched().count(),
         unknown: sites.iter().filter(|view| view.diagnosis.verdict == Verdict::Unknown).count(),
+        load: app.read.load(),
         open: app.read.incidents(None, true, MAX_OPEN).await?.len(),
         newest: newest.map(|at| when::between(t, at, now)),
         slowest: slowest.map(|at| when::between(t, at, now)),

@@ -28,7 +28,7 @@ async fn start_behind(trusted: &[&str]) -> (SocketAddr, CancellationToken, JoinS
     let cancel = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let proxies = TrustedProxies::new(trusted.iter().map(|range| range.parse().unwrap()).collect());
-    tasks.spawn(serve(listener, (router, None), proxies, cancel.clone()));
+    tasks.spawn(serve(listener, (router, None), proxies, MAX_CONNECTIONS, cancel.clone()));
     (address, cancel, tasks)
 }
 
@@ -156,7 +156,8 @@ async fn a_page_from_memory_is_the_page_of_the_router_to_the_byte() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         addresses.push(listener.local_addr().unwrap());
         let served = (router.clone(), first);
-        tasks.spawn(serve(listener, served, TrustedProxies::default(), CancellationToken::new()));
+        let (proxies, cancel) = (TrustedProxies::default(), CancellationToken::new());
+        tasks.spawn(serve(listener, served, proxies, MAX_CONNECTIONS, cancel));
     }
     let paths = ["/", "/de/", "/s/videohub.example", "/outages", "/learn/502", "/api", "/nothing"];
     let mut from_memory = 0;
