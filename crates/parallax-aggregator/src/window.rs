@@ -10,10 +10,12 @@ mod rows;
 mod seen;
 mod track;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashTable;
 use parallax_diagnose::{CertProblem, Trial, World, WorldAgent, WorldReports, WorldResult, covers, onset};
 use parallax_model::{
     AgentId, BeaconState, Emitter, FailureKind, Family, Micros, NetworkKind, Onset, Outcome, PageKind,
@@ -27,6 +29,7 @@ pub(crate) use marks::KEPT as ONSET_KEPT;
 use marks::Mark;
 pub use rows::Rows;
 pub(crate) use seen::Seen;
+use track::Shared;
 pub(crate) use track::{ROUNDS, Track};
 
 /// Results older than this never count, however long the interval.
@@ -63,9 +66,12 @@ pub(crate) struct Window {
     // One piece of memory each: the next batch of the agent touches it and nothing of its neighbours.
     #[expect(clippy::vec_box, reason = "a growing vector would move all cells, and waste up to half")]
     tracks: Vec<Box<Track>>,
-    places: HashMap<AgentId, u32>,
+    /// Places by the agents' hashes.
+    places: HashTable<u32>,
+    hashes: RandomState,
     /// Places in the order of the agents.
     order: Vec<u32>,
+    shared: Shared,
     /// No result in it is older.
     oldest: UnixMicros,
 }
@@ -76,8 +82,10 @@ impl Window {
         Self {
             interval,
             tracks: Vec::new(),
-            places: HashMap::new(),
+            places: HashTable::new(),
+            hashes: RandomState::new(),
             order: Vec::new(),
+            shared: Shared::default(),
             oldest: UnixMicros(i64::MAX),
         }
     }
@@ -99,7 +107,8 @@ impl Window {
 
     /// Which cell is this agent's.
     pub(crate) fn cell_of(&self, agent: &AgentId) -> Option<usize> {
-        self.places.get(agent).map(|place| *place as usize)
+        let is = |place: &u32| self.tracks.get(*place as usize).is_some_and(|track| track.agent() == agent);
+        self.places.find(self.hashes.hash_one(agent), is).map(|place| *place as usize)
     }
 
     /// A cell for an agent that has none.
@@ -108,8 +117,9 @@ impl Window {
         let place = u32::try_from(cell).unwrap_or(u32::MAX);
         let after = self.order.partition_point(|known| self.tracks[*known as usize].agent() < agent);
         self.order.insert(after, place);
-        self.places.insert(agent.clone(), place);
         self.tracks.push(Box::new(Track::new(agent, vantage)));
+        let hash = |place: &u32| self.hashes.hash_one(self.tracks[*place as usize].agent());
+        self.places.insert_unique(self.hashes.hash_one(agent), place, hash);
         cell
     }
 
@@ -122,7 +132,7 @@ impl Window {
         row: (&Results, usize),
     ) {
         let Some(track) = self.tracks.get_mut(cell) else { return };
-        track.add(vantage, at, row);
+        track.add(vantage, at, row, &mut self.shared);
         self.oldest = self.oldest.min(at);
     }
 
@@ -147,9 +157,12 @@ impl Window {
     fn keep(&mut self, wanted: impl Fn(&Track) -> bool) {
         self.tracks.retain(|track| wanted(track));
         self.tracks.shrink_to_fit();
-        let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        self.places = self.tracks.iter().enumerate().map(|(n, t)| (t.agent().clone(), place(n))).collect();
-        self.order = (0..place(self.tracks.len())).collect();
+        self.order = (0..u32::try_from(self.tracks.len()).unwrap_or(u32::MAX)).collect();
+        let hash = |place: &u32| self.hashes.hash_one(self.tracks[*place as usize].agent());
+        self.places = HashTable::with_capacity(self.tracks.len());
+        for place in &self.order {
+            self.places.insert_unique(hash(place), *place, hash);
+        }
         self.order.sort_unstable_by_key(|n| self.tracks[*n as usize].agent());
     }
 
@@ -263,7 +276,7 @@ impl Window {
 
     /// Every agent's latest result of `target`, with its age.
     pub(crate) fn rows(&self, target: &Target, now: UnixMicros) -> Rows {
-        Rows::new(target.clone(), self.in_order().filter_map(|track| track.row(now)).collect())
+        Rows::new(target.clone(), now, self.in_order().filter_map(Track::row).collect())
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) const KEPT: Duration = Duration::from_mins(30);
 /// Marks of one agent kept at most; of more the oldest go.
 const MAX_MARKS: usize = 256;
 /// The unit in which moments are kept, in microseconds.
-const TICK_US: i64 = 10_000;
+const TICK_US: i64 = 250_000;
 /// What is written of a mark's moment at once, seven bits of it.
 const GROUP_BITS: u32 = 7;
 
@@ -96,44 +96,69 @@ type Word = (i64, u8);
 /// where they differ from that one's.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Marks {
-    first: Word,
-    last: Word,
+    last_tick: i64,
     /// All but the first.
     later: Vec<u8>,
+    /// Ticks from the first to the last.
+    span: u32,
     count: u16,
+    first_flags: u8,
+    last_flags: u8,
 }
 
 impl Marks {
+    const fn first(&self) -> Word {
+        (self.last_tick - self.span as i64, self.first_flags)
+    }
+
+    const fn last(&self) -> Word {
+        (self.last_tick, self.last_flags)
+    }
+
+    /// Only this one.
+    const fn only(&mut self, word: Word) {
+        (self.last_tick, self.span, self.count) = (word.0, 0, 1);
+        (self.first_flags, self.last_flags) = (word.1, word.1);
+    }
+
     /// Adds a mark in its place. What is older than what is kept of the newest is left out.
     pub(super) fn add(&mut self, marked: Marked) {
         let word = (marked.at.0.div_euclid(TICK_US), marked.flags());
         if self.count == 0 {
-            (self.first, self.last, self.count) = (word, word, 1);
-        } else if word > self.last {
+            self.only(word);
+        } else if word > self.last() {
             self.append(word);
-        } else if word < self.last {
+        } else if word < self.last() {
             self.insert(word);
         }
-        while usize::from(self.count) > MAX_MARKS || self.last.0 - self.first.0 > kept_ticks() {
+        while usize::from(self.count) > MAX_MARKS || i64::from(self.span) > kept_ticks() {
             self.drop_first();
         }
     }
 
     fn append(&mut self, word: Word) {
-        let mut left = word.0.abs_diff(self.last.0) << 1 | u64::from(word.1 != self.last.1);
+        let after = word.0.abs_diff(self.last_tick);
+        let Some(span) = u32::try_from(after).ok().and_then(|after| self.span.checked_add(after)) else {
+            // All that came before is too old by far.
+            self.later.clear();
+            self.only(word);
+            return;
+        };
+        let mut left = after << 1 | u64::from(word.1 != self.last_flags);
         // Little by little: half an hour is a few hundred bytes, and there are many agents.
         if self.later.len() + 8 > self.later.capacity() {
-            self.later.reserve_exact(32);
+            self.later.reserve_exact(16);
         }
         while left >> GROUP_BITS != 0 {
             self.later.push((left & 0x7f) as u8 | 0x80);
             left >>= GROUP_BITS;
         }
         self.later.push((left & 0x7f) as u8);
-        if word.1 != self.last.1 {
+        if word.1 != self.last_flags {
             self.later.push(word.1);
         }
-        self.last = word;
+        self.span = span;
+        (self.last_tick, self.last_flags) = word;
         self.count += 1;
     }
 
@@ -143,25 +168,26 @@ impl Marks {
         let Err(place) = words.binary_search(&word) else { return };
         words.insert(place, word);
         self.later.clear();
-        (self.first, self.last, self.count) = (words[0], words[0], 1);
+        self.only(words[0]);
         words.drain(1..).for_each(|word| self.append(word));
     }
 
     fn drop_first(&mut self) {
         let mut bytes = self.later.iter();
-        let Some(next) = next(&mut bytes, self.first) else {
+        let Some(next) = next(&mut bytes, self.first()) else {
             *self = Self::default();
             return;
         };
         let used = self.later.len() - bytes.len();
         self.later.drain(..used);
-        self.first = next;
+        self.span = u32::try_from(self.last_tick - next.0).unwrap_or(0);
+        self.first_flags = next.1;
         self.count -= 1;
     }
 
     fn words(&self) -> impl Iterator<Item = Word> {
         let mut bytes = self.later.iter();
-        let first = (self.count > 0).then_some(self.first);
+        let first = (self.count > 0).then(|| self.first());
         std::iter::successors(first, move |before| next(&mut bytes, *before))
     }
 
@@ -172,7 +198,7 @@ impl Marks {
 
     /// Drops what is too old.
     pub(super) fn expire(&mut self, now: UnixMicros) {
-        while self.count > 0 && now.since(UnixMicros(self.first.0 * TICK_US)) > kept_us() {
+        while self.count > 0 && now.since(UnixMicros(self.first().0 * TICK_US)) > kept_us() {
             self.drop_first();
         }
     }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use parallax_diagnose::{Change, ChangeKind};
-use parallax_model::{Layer, TlsFacts, UnixMicros};
+use parallax_model::{Layer, UnixMicros};
 
 use super::seen::Seen;
 
@@ -33,13 +33,21 @@ struct Habit {
     changed_at: u32,
 }
 
-/// A value that was seen.
+/// A value that was seen: its kind's place in [`KINDS`] in the two bits on top, and what its hash leaves of the rest.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    kind: u8,
     value: u32,
     seen: u32,
 }
+
+impl Known {
+    const fn kind(self) -> u8 {
+        (self.value >> HASH_BITS) as u8
+    }
+}
+
+/// How many bits of a value's hash are kept: enough to tell a handful apart.
+const HASH_BITS: u32 = 30;
 
 /// What one agent is used to.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +65,7 @@ const DEPLOY: u8 = 3;
 impl Habits {
     /// Takes in what a result shows. Where it is known to show the same answers, or the same certificate, as the newest one before,
     /// these are not looked into again.
-    pub(super) fn notice(&mut self, seen: &Seen, tls: Option<&TlsFacts>, (same_dns, same_tls): (bool, bool)) {
+    pub(super) fn notice(&mut self, seen: &Seen, (same_dns, same_tls): (bool, bool)) {
         let at = seconds(seen.at);
         if let Some(dns) = seen.dns.as_ref().filter(|dns| !dns.addresses.is_empty())
             && !(same_dns && self.again(DNS, at))
@@ -65,7 +73,7 @@ impl Habits {
             let networks: Vec<u32> = dns.addresses.iter().map(|ip| hash(&prefix(*ip))).collect();
             self.see(DNS, &networks, at);
         }
-        if let Some(tls) = tls
+        if let Some(tls) = seen.tls.as_ref()
             && !(same_tls && self.again(CERTIFICATE, at))
         {
             self.see(CERTIFICATE, &[hash(&(&tls.subject, &tls.issuer, tls.not_after))], at);
@@ -86,27 +94,28 @@ impl Habits {
         if habit.since == 0 || before > at {
             return false;
         }
-        let latest = |known: &&mut Known| known.kind == kind && known.seen == before;
+        let latest = |known: &&mut Known| known.kind() == kind && known.seen == before;
         self.known.iter_mut().filter(latest).for_each(|known| known.seen = at);
         true
     }
 
-    fn see(&mut self, kind: u8, values: &[u32], at: u32) {
-        let of_kind = |known: &Known| known.kind == kind;
+    fn see(&mut self, kind: u8, hashes: &[u32], at: u32) {
+        let values = hashes.iter().map(|hash| u32::from(kind) << HASH_BITS | hash);
+        let of_kind = |known: &Known| known.kind() == kind;
         let habit = &mut self.kinds[usize::from(kind)];
         if habit.since == 0 {
             habit.since = at;
         }
-        let news = !self.known.iter().any(|known| of_kind(known) && values.contains(&known.value));
+        let news = !values.clone().any(|value| self.known.iter().any(|known| known.value == value));
         // A late result tells what was before; that it is unknown is no change.
         if news && at >= habit.latest && at.saturating_sub(habit.since) >= USED_AFTER_S {
             habit.changed_at = at;
         }
         habit.latest = habit.latest.max(at);
         for value in values {
-            match self.known.iter_mut().find(|known| of_kind(known) && known.value == *value) {
+            match self.known.iter_mut().find(|known| known.value == value) {
                 Some(known) => known.seen = at.max(known.seen),
-                None => self.known.push(Known { kind, value: *value, seen: at }),
+                None => self.known.push(Known { value, seen: at }),
             }
         }
         while self.known.iter().filter(|known| of_kind(known)).count() > MAX_VALUES {
@@ -135,8 +144,7 @@ fn prefix(ip: IpAddr) -> ([u8; 6], bool) {
 fn hash(value: &impl Hash) -> u32 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
-    // Half of it is enough to tell a handful of values apart.
-    (hasher.finish() >> u32::BITS) as u32
+    (hasher.finish() >> (u64::BITS - HASH_BITS)) as u32
 }
 
 /// The changes that most agents noticed.
@@ -169,6 +177,7 @@ mod tests {
     use parallax_proto::batch::Results;
 
     use super::*;
+    use crate::window::seen::Looks;
 
     fn at(s: i64) -> UnixMicros {
         UnixMicros(0).plus_secs(s)
@@ -192,7 +201,8 @@ mod tests {
 
     fn notice(habits: &mut Habits, result: &ProbeResult, at: UnixMicros) {
         let batch = Results::from_results(std::slice::from_ref(result)).expect("it travels");
-        habits.notice(&Seen::of(&batch, 0, at), result.tls.as_ref(), (false, false));
+        let look = Looks::default().of(&batch, 0);
+        habits.notice(&Seen::of(&batch, 0, at, look), (false, false));
     }
 
     /// Ten agents for twenty minutes, then so many of them see something else.

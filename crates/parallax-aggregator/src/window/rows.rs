@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parallax_model::{AgentId, Target, Vantage};
+use parallax_model::{AgentId, Target, UnixMicros, Vantage};
 
 use super::seen::{Rest, Seen};
 use crate::read::CheckRow;
@@ -14,7 +14,6 @@ use crate::read::CheckRow;
 pub(crate) struct KeptRow {
     pub(super) agent: AgentId,
     pub(super) vantage: Arc<Vantage>,
-    pub(super) after: Duration,
     pub(super) seen: Seen,
     pub(super) rest: Rest,
 }
@@ -23,18 +22,19 @@ pub(crate) struct KeptRow {
 /// thousand agents on each of thousands of sites are more than fits into memory, and few of those sites are read.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
-    kept: Option<(Target, Vec<KeptRow>)>,
+    kept: Option<(Target, UnixMicros, Vec<KeptRow>)>,
     made: OnceLock<Vec<CheckRow>>,
 }
 
 impl Rows {
-    pub(crate) const fn new(target: Target, kept: Vec<KeptRow>) -> Self {
-        Self { kept: Some((target, kept)), made: OnceLock::new() }
+    /// These of `target`, as of `now`.
+    pub(crate) const fn new(target: Target, now: UnixMicros, kept: Vec<KeptRow>) -> Self {
+        Self { kept: Some((target, now, kept)), made: OnceLock::new() }
     }
 
     /// How many there are, without making them.
     pub fn len(&self) -> usize {
-        self.kept.as_ref().map_or_else(|| self.made().len(), |(_, kept)| kept.len())
+        self.kept.as_ref().map_or_else(|| self.made().len(), |(.., kept)| kept.len())
     }
 
     /// Whether there is none.
@@ -44,12 +44,13 @@ impl Rows {
 
     fn made(&self) -> &Vec<CheckRow> {
         self.made.get_or_init(|| {
-            let kept = self.kept.iter().flat_map(|(target, kept)| kept.iter().map(move |row| (target, row)));
-            kept.map(|(target, row)| CheckRow {
+            let all = self.kept.iter();
+            let kept = all.flat_map(|(target, now, kept)| kept.iter().map(move |row| (target, now, row)));
+            kept.map(|(target, now, row)| CheckRow {
                 agent: row.agent.clone(),
                 vantage: row.vantage.as_ref().clone(),
                 result: row.rest.result(&row.seen, target),
-                after: row.after,
+                after: Duration::from_micros(now.since(row.seen.at)),
             })
             .collect()
         })

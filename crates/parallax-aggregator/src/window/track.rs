@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_diagnose::{WorldOutcome, WorldResult};
-use parallax_model::{
-    AgentId, Emitter, FailureKind, NetworkKind, Protocol, Scope, StatusCode, UnixMicros, Vantage,
-};
+use parallax_model::{AgentId, FailureKind, NetworkKind, Scope, StatusCode, UnixMicros, Vantage};
 use parallax_proto::batch::Results;
 
 use super::marks::{Mark, Marked, Marks};
 use super::memory::Habits;
 use super::rows::KeptRow;
-use super::seen::{Rest, Rounds, Seen};
+use super::seen::{Look, Looks, Rest, Rounds, Seen};
 use super::told_result;
 
 /// How many results of one agent count at once: three rounds (diagnosis.md 5.10).
@@ -36,17 +34,16 @@ const SELDOM: f32 = 0.1;
 #[derive(Debug, Clone)]
 struct Way {
     at: UnixMicros,
-    emitter: Option<Arc<Emitter>>,
-    protocol: Option<Protocol>,
+    look: Arc<Look>,
 }
 
 impl Way {
     fn of(seen: &Seen) -> Self {
-        Self { at: seen.at, emitter: seen.emitter.clone(), protocol: seen.protocol }
+        Self { at: seen.at, look: Arc::clone(&seen.look) }
     }
 
     fn pop(&self) -> Option<parallax_model::Pop> {
-        self.emitter.as_ref()?.pop.clone()
+        self.look.emitter.as_ref()?.pop.clone()
     }
 
     /// Fills in what a failure came too early to show.
@@ -55,14 +52,14 @@ impl Way {
             return;
         }
         result.pop = result.pop.take().or_else(|| self.pop());
-        result.protocol = result.protocol.or(self.protocol);
+        result.protocol = result.protocol.or(self.look.protocol);
     }
 }
 
-/// The last few times to the first byte of good answers, in microseconds.
+/// The last few times to the first byte of good answers, each to twelve binary digits.
 #[derive(Debug, Clone, Default)]
 struct FirstBytes {
-    us: [u32; USUAL_SAMPLES as usize],
+    coarse: [u16; USUAL_SAMPLES as usize],
     /// How many there are, and where the next one goes.
     count: u8,
     next: u8,
@@ -70,18 +67,42 @@ struct FirstBytes {
 
 impl FirstBytes {
     fn push(&mut self, us: u32) {
-        self.us[usize::from(self.next)] = us;
+        self.coarse[usize::from(self.next)] = coarse(us);
         self.next = (self.next + 1) % USUAL_SAMPLES;
         self.count = (self.count + 1).min(USUAL_SAMPLES);
     }
 
     /// Their median, when there are three at least: one slow first answer is not what is usual.
     fn usual_ms(&self) -> Option<f64> {
-        let mut sorted = self.us;
+        let mut sorted = self.coarse;
         let sorted = sorted.get_mut(..usize::from(self.count)).filter(|known| known.len() >= 3)?;
         sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).map(|us| f64::from(*us) / 1_000.0)
+        sorted.get(sorted.len() / 2).map(|us| f64::from(fine(*us)) / 1_000.0)
     }
+}
+
+/// Digits after the first that is not 0.
+const DIGITS: u32 = 11;
+
+/// A number to twelve binary digits; a larger one is never smaller.
+fn coarse(number: u32) -> u16 {
+    let shift = (u32::BITS - number.leading_zeros()).saturating_sub(DIGITS + 1);
+    // At most twenty times 2^11, and twelve digits.
+    u16::try_from((shift << DIGITS) + (number >> shift)).unwrap_or(u16::MAX)
+}
+
+/// The number that this stands for.
+const fn fine(coarse: u16) -> u32 {
+    let (shift, digits) = (coarse as u32 >> DIGITS, coarse as u32 & ((1 << DIGITS) - 1));
+    if shift == 0 { digits } else { (digits | 1 << DIGITS) << (shift - 1) }
+}
+
+/// What the cells of a window share.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared {
+    looks: Looks,
+    /// What the newest page was.
+    digest: Option<Arc<[u8; 32]>>,
 }
 
 /// One agent's past with one target.
@@ -135,8 +156,16 @@ impl Track {
 
     /// Puts a row of a batch in its place: by the moment at which it was seen, what came at the same moment by the agent's own clock
     /// and by what it says. The same result again is left out.
-    pub(super) fn add(&mut self, vantage: &Arc<Vantage>, at: UnixMicros, (results, row): (&Results, usize)) {
-        let seen = Seen::of(results, row, at);
+    pub(super) fn add(
+        &mut self,
+        vantage: &Arc<Vantage>,
+        at: UnixMicros,
+        (results, row): (&Results, usize),
+        shared: &mut Shared,
+    ) {
+        let known = self.recent.iter().rev().find(|known| known.look.is_of(results, row));
+        let look = known.map_or_else(|| shared.looks.of(results, row), |known| Arc::clone(&known.look));
+        let seen = Seen::of(results, row, at, look);
         let newest = self.recent.newest();
         let same_dns = newest.is_some_and(|newest| same(newest.dns.as_ref(), seen.dns.as_ref()));
         let is_newest = newest.is_none_or(|newest| newest.order() < seen.order());
@@ -148,14 +177,13 @@ impl Track {
         if self.recent.get(place).is_some_and(|known| known.is(&seen)) {
             return;
         }
-        let tls = results.tls(row);
-        let same_tls = is_newest && same(self.rest.tls.as_ref(), tls);
-        self.habits.notice(&seen, tls.map(Arc::as_ref), (same_dns && is_newest, same_tls));
+        let same_tls = newest.is_some_and(|newest| same(newest.tls.as_ref(), seen.tls.as_ref()));
+        self.habits.notice(&seen, (same_dns && is_newest, same_tls && is_newest));
         if is_newest {
             if !Arc::ptr_eq(&self.vantage, vantage) {
                 self.vantage = Arc::clone(vantage);
             }
-            self.rest = Rest::of(results, row);
+            self.rest = Rest::of(results, row, &mut shared.digest);
         }
         if seen.outcome.is_ok() && self.last_good.as_ref().is_none_or(|way| way.at <= at) {
             self.last_good = Some(Way::of(&seen));
@@ -241,7 +269,7 @@ impl Track {
             network: Some(self.vantage.network).filter(|kind| *kind != NetworkKind::Unknown),
             pop: pop.or_else(|| self.last_good.as_ref()?.pop()),
             address: newest.and_then(|seen| seen.address),
-            protocol: self.last_good.as_ref().and_then(|way| way.protocol),
+            protocol: self.last_good.as_ref().and_then(|way| way.look.protocol),
             resolver: newest.and_then(|seen| Some(seen.resolver()?.to_owned())),
             ..Scope::default()
         }
@@ -294,13 +322,12 @@ impl Track {
         (1..).zip(self.recent.iter()).map(one)
     }
 
-    /// Its newest result, to be made a row when somebody asks, with its age.
-    pub(super) fn row(&self, now: UnixMicros) -> Option<KeptRow> {
+    /// Its newest result, to be made a row when somebody asks.
+    pub(super) fn row(&self) -> Option<KeptRow> {
         let seen = self.recent.newest()?;
         Some(KeptRow {
             agent: self.agent.clone(),
             vantage: Arc::clone(&self.vantage),
-            after: Duration::from_micros(now.since(seen.at)),
             rest: self.rest.clone(),
             seen: seen.clone(),
         })
@@ -313,5 +340,29 @@ fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
         (None, None) => true,
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_without_marks_takes_so_much() {
+        assert!(size_of::<Track>() <= 384, "{}", size_of::<Track>());
+    }
+
+    #[test]
+    fn twelve_digits_of_a_time_are_kept() {
+        let table = [(0, 0), (1, 1), (2_047, 2_047), (4_095, 4_095), (4_097, 4_096), (20_000, 20_000)];
+        for (us, kept) in table.into_iter().chain([(1_234_567, 1_234_432), (u32::MAX, 4_293_918_720)]) {
+            assert_eq!(fine(coarse(us)), kept, "{us}");
+        }
+        let mut before = 0;
+        for us in (0..10_000_000).step_by(37) {
+            let now = coarse(us);
+            assert!(now >= before && fine(now) <= us && us - fine(now) <= us >> 11, "{us}");
+            before = now;
+        }
     }
 }
