@@ -137,21 +137,21 @@ impl Board {
         let Published { agent, vantage, received_at, results } = published;
         let mut line = None;
         for seen in results.by_target().iter() {
-            let cell = match self.entries.get(seen.target).map(|entry| entry.window.cell_of(agent)) {
-                Some(Some(cell)) => Some(cell),
-                None if !was_asked_for(seen, results) => {
-                    self.unasked += 1;
-                    continue;
-                }
-                None | Some(None) => {
-                    self.entry(seen.target, *received_at);
-                    self.new_cell(seen.target, agent, vantage)
-                }
-            };
+            let known = self.entries.contains_key(seen.target);
+            if !known && !was_asked_for(seen, results) {
+                self.unasked += 1;
+                continue;
+            }
+            if !known {
+                self.entry(seen.target, *received_at);
+            }
             if count {
                 self.minutes.add(seen, results, *received_at);
             }
-            let Some(entry) = self.entries.get_mut(seen.target) else { continue };
+            let cell = self.cell(seen.target, agent, vantage);
+            let Some(entry) = self.entries.get_mut(seen.target) else {
+                continue;
+            };
             entry.touched = *received_at;
             for row in rows_that_count(seen.rows, results).into_iter().flatten() {
                 let at = results.seen_at(row, *received_at);
@@ -168,19 +168,30 @@ impl Board {
         }
     }
 
-    /// A cell in a target's window for an agent that has none, if there is room for it.
-    fn new_cell(&mut self, target: &Target, agent: &AgentId, vantage: &Arc<Vantage>) -> Option<usize> {
-        if self.cells.is_full() {
-            let window = &self.entries.get(target)?.window;
-            if window.cells() >= self.cells.share(self.entries.len()) {
-                self.cells.refuse();
-                return None;
-            }
-            // This target has less than its share: the one with the most has more.
-            let most = self.entries.values_mut().max_by_key(|entry| entry.window.cells())?;
-            most.window.close_longest_unheard();
-            self.cells.free(1);
+    /// The agent's cell in a target's window; a new one where it has none, if there is room for it.
+    fn cell(&mut self, target: &Target, agent: &AgentId, vantage: &Arc<Vantage>) -> Option<usize> {
+        let window = &mut self.entries.get_mut(target)?.window;
+        if let Some(cell) = window.cell_of(agent) {
+            return Some(cell);
         }
+        if !self.cells.is_full() {
+            self.cells.take();
+            return Some(window.open(agent, vantage));
+        }
+        self.cell_of_another(target, agent, vantage)
+    }
+
+    /// A cell although all are taken, for a target that has less than its share.
+    fn cell_of_another(&mut self, target: &Target, agent: &AgentId, vantage: &Arc<Vantage>) -> Option<usize> {
+        let window = &self.entries.get(target)?.window;
+        if window.cells() >= self.cells.share(self.entries.len()) {
+            self.cells.refuse();
+            return None;
+        }
+        // The one with the most has more than its share.
+        let most = self.entries.values_mut().max_by_key(|entry| entry.window.cells())?;
+        most.window.close_longest_unheard();
+        self.cells.free(1);
         self.cells.take();
         Some(self.entries.get_mut(target)?.window.open(agent, vantage))
     }
@@ -274,7 +285,9 @@ impl Board {
     ) {
         let others_troubled = self.others_troubled(target);
         let neighbourhood = self.neighbourhood.as_ref().map(|(_, known)| Arc::clone(known));
-        let Some(entry) = self.entries.get_mut(target) else { return };
+        let Some(entry) = self.entries.get_mut(target) else {
+            return;
+        };
         let around = Around {
             reported: &entry.reported.clone(),
             connected: turn.connected,

@@ -12,7 +12,7 @@ mod track;
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hashbrown::HashTable;
@@ -69,8 +69,8 @@ pub(crate) struct Window {
     /// Places by the agents' hashes.
     places: HashTable<u32>,
     hashes: RandomState,
-    /// Places in the order of the agents.
-    order: Vec<u32>,
+    /// Places in the order of the agents, made when somebody asks for it.
+    order: OnceLock<Vec<u32>>,
     shared: Shared,
     /// No result in it is older.
     oldest: UnixMicros,
@@ -84,7 +84,7 @@ impl Window {
             tracks: Vec::new(),
             places: HashTable::new(),
             hashes: RandomState::new(),
-            order: Vec::new(),
+            order: OnceLock::new(),
             shared: Shared::default(),
             oldest: UnixMicros(i64::MAX),
         }
@@ -115,8 +115,7 @@ impl Window {
     pub(crate) fn open(&mut self, agent: &AgentId, vantage: &Arc<Vantage>) -> usize {
         let cell = self.tracks.len();
         let place = u32::try_from(cell).unwrap_or(u32::MAX);
-        let after = self.order.partition_point(|known| self.tracks[*known as usize].agent() < agent);
-        self.order.insert(after, place);
+        self.order.take();
         self.tracks.push(Box::new(Track::new(agent, vantage)));
         let hash = |place: &u32| self.hashes.hash_one(self.tracks[*place as usize].agent());
         self.places.insert_unique(self.hashes.hash_one(agent), place, hash);
@@ -131,7 +130,9 @@ impl Window {
         at: UnixMicros,
         row: (&Results, usize),
     ) {
-        let Some(track) = self.tracks.get_mut(cell) else { return };
+        let Some(track) = self.tracks.get_mut(cell) else {
+            return;
+        };
         track.add(vantage, at, row, &mut self.shared);
         self.oldest = self.oldest.min(at);
     }
@@ -157,13 +158,16 @@ impl Window {
     fn keep(&mut self, wanted: impl Fn(&Track) -> bool) {
         self.tracks.retain(|track| wanted(track));
         self.tracks.shrink_to_fit();
-        self.order = (0..u32::try_from(self.tracks.len()).unwrap_or(u32::MAX)).collect();
+        self.order.take();
         let hash = |place: &u32| self.hashes.hash_one(self.tracks[*place as usize].agent());
         self.places = HashTable::with_capacity(self.tracks.len());
-        for place in &self.order {
-            self.places.insert_unique(hash(place), *place, hash);
+        for place in 0..self.count() {
+            self.places.insert_unique(hash(&place), place, hash);
         }
-        self.order.sort_unstable_by_key(|n| self.tracks[*n as usize].agent());
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.tracks.len()).unwrap_or(u32::MAX)
     }
 
     /// How far back results count.
@@ -198,7 +202,12 @@ impl Window {
 
     /// The cells in the order of their agents.
     fn in_order(&self) -> impl Iterator<Item = &Track> {
-        self.order.iter().filter_map(|place| self.tracks.get(*place as usize)).map(Box::as_ref)
+        let order = self.order.get_or_init(|| {
+            let mut order: Vec<u32> = (0..self.count()).collect();
+            order.sort_unstable_by_key(|place| self.tracks[*place as usize].agent());
+            order
+        });
+        order.iter().filter_map(|place| self.tracks.get(*place as usize)).map(Box::as_ref)
     }
 
     fn track(&self, agent: &AgentId) -> Option<&Track> {
@@ -407,7 +416,9 @@ fn told_result(agent: &AgentId, told: Told<'_>, age: Duration) -> WorldResult {
 
 /// What is wrong with the certificate, by the failure of the handshake.
 fn certificate_problem(kind: FailureKind) -> Option<CertProblem> {
-    let FailureKind::Tls(tls) = kind else { return None };
+    let FailureKind::Tls(tls) = kind else {
+        return None;
+    };
     let named = match tls {
         TlsFailure::Expired
         | TlsFailure::NotYetValid
