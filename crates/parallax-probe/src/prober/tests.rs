@@ -36,8 +36,9 @@ async fn a_plain_page_is_ok_with_its_phases() {
     assert_eq!(&*result.emitter.expect("an emitter").name, "nginx");
     assert_eq!(result.beacon, BeaconState::Untested);
     let expected = format!(
-        "GET / HTTP/1.1\r\nhost: {}\r\nuser-agent: parallax/0.0.0 (+https://parallax.invalid/probes)\r\naccept: */*\r\naccept-encoding: identity\r\n\r\n",
-        site.addr
+        "GET / HTTP/1.1\r\nhost: {}\r\nuser-agent: parallax/{} (+https://parallax.invalid/probes)\r\naccept: */*\r\naccept-encoding: identity\r\n\r\n",
+        site.addr,
+        env!("CARGO_PKG_VERSION"),
     );
     assert_eq!(site.requests(), [expected]);
 }

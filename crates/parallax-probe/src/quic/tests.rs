@@ -86,8 +86,9 @@ async fn a_page_over_http_3_is_ok_with_its_phases() {
         assert_eq!((&*tls.version, tls.alpn.as_deref()), ("TLSv1.3", Some("h3")));
         assert_eq!(tls.names.iter().map(|n| &**n).collect::<Vec<_>>(), [NAME]);
         let expected = format!(
-            "GET https://{NAME}:{}/\nuser-agent: parallax/0.0.0 (+https://parallax.invalid/probes)\naccept: */*\naccept-encoding: identity\n",
-            site.addr.port()
+            "GET https://{NAME}:{}/\nuser-agent: parallax/{} (+https://parallax.invalid/probes)\naccept: */*\naccept-encoding: identity\n",
+            site.addr.port(),
+            env!("CARGO_PKG_VERSION"),
         );
         assert_eq!(site.requests(), [expected]);
     }
