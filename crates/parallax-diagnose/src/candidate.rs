@@ -8,16 +8,18 @@ use parallax_model::{Attribute, Scope};
 use crate::column::{Column, Mix};
 use crate::evidence::Evidence;
 use crate::look::Looks;
-use crate::members::{self, Sets};
+use crate::members::{self, Lists, Sets};
 use crate::observe::count;
 use crate::place::part;
 use crate::probes::Probes;
 
 mod group;
 mod quiet;
+mod values;
 
 use group::Groups;
 pub(crate) use quiet::{Quiet, Weights};
+use values::Values;
 
 /// A candidate has results of at least so many agents …
 const LIVE_AGENTS: u32 = 3;
@@ -157,6 +159,10 @@ pub(crate) struct Candidate {
     pub(crate) ceiling: f64,
     /// Number of its coverage among the aliases.
     coverage: usize,
+    /// Where its rows begin among all candidates' rows.
+    start: u32,
+    /// Where its failing rows begin among all candidates' failing rows, and how many there are.
+    failing: (u32, u32),
 }
 
 impl Candidate {
@@ -170,8 +176,11 @@ impl Candidate {
 /// the cheapest name.
 pub(crate) struct Candidates {
     pub(crate) list: Vec<Candidate>,
-    /// The rows in each.
+    /// The rows in each, as a set; and one after the other, which is faster to go through where they are few.
     pub(crate) sets: Sets,
+    rows: Lists,
+    /// Those that fail in a way that is known.
+    failing: Lists,
     /// Whether enough agents say something, and fail, to publish any.
     pub(crate) live: bool,
     /// Other names of each coverage, cheapest first.
@@ -187,13 +196,26 @@ impl Candidates {
         let mut counter = Counter::new(probes, looks);
         let (singles, pairs) = TEMPLATES.split_at(SINGLES);
         if live {
+            counter.values = Values::of(probes);
             counter.count_all(singles);
             // A pair lies in each of its values, so it leaves open at least what they do.
             if counter.groups.lead_of_everybody() < FAR_AHEAD {
                 counter.count_all(pairs);
             }
         }
-        counter.groups.into_candidates(live, probes)
+        counter.groups.into_candidates(live, &counter.values, probes, looks)
+    }
+
+    /// The rows in a candidate.
+    pub(crate) fn rows(&self, index: usize) -> &[u32] {
+        let candidate = &self.list[index];
+        self.rows.list(candidate.start, candidate.size())
+    }
+
+    /// Those of them that fail in a way that is known.
+    pub(crate) fn failing(&self, index: usize) -> &[u32] {
+        let (start, length) = self.list[index].failing;
+        self.failing.list(start, length)
     }
 
     /// The other names of a candidate, without those that say the same as another in more words, and without improbable ones. Everybody
@@ -239,22 +261,21 @@ struct Fails {
     last_agent: u32,
     /// What these results explain, at most, in nats.
     ceiling: f64,
+    /// One of these results.
+    example: u32,
 }
 
 /// Counts the groups of one template after another.
 struct Counter<'a> {
     probes: &'a Probes<'a>,
+    values: Values,
     /// The most that each hint explains, in nats.
     ceilings: Vec<f64>,
-    /// One number for the values of every row, from 1; 0 where one is missing or the row says nothing.
+    /// One number for the values of every hint, from 1; 0 where one is missing.
     keys: Vec<u32>,
     fails: Vec<Fails>,
     /// Keys in which enough agents fail.
     failing: Vec<u32>,
-    /// Number of the group of each of those from 1; 0 for the others.
-    places: Vec<u32>,
-    /// Rows of such groups, and which.
-    hits: Vec<(u32, u32)>,
     groups: Groups,
 }
 
@@ -264,11 +285,10 @@ impl<'a> Counter<'a> {
         let ceilings: Vec<f64> = probes.hints.iter().map(|row| most(*row as usize)).collect();
         Self {
             probes,
+            values: Values::default(),
             keys: Vec::new(),
             fails: Vec::new(),
             failing: Vec::new(),
-            places: Vec::new(),
-            hits: vec![(0, 0); probes.rows()],
             groups: Groups::everybody(probes, ceilings.iter().sum()),
             ceilings,
         }
@@ -289,56 +309,34 @@ impl<'a> Counter<'a> {
             _ => 0,
         };
         self.find_failing(most, template.failing);
-        if !self.failing.is_empty() {
-            let hits = self.hit();
-            for (row, ceiling) in self.probes.hints.iter().zip(&self.ceilings) {
-                self.fails[self.keys[*row as usize] as usize].ceiling += ceiling;
-            }
-            let ceilings = self.failing.iter().map(|key| self.fails[*key as usize].ceiling);
-            self.groups.add(template, ceilings, &self.hits[..hits], self.probes);
-        }
-    }
-
-    /// The rows in groups where enough agents fail. Returns how many.
-    fn hit(&mut self) -> usize {
-        let mut hits = 0;
-        for (row, key) in (0..).zip(&self.keys) {
-            // Most are hits or most are not, or it cannot be foreseen: each is written, and kept when it is one.
-            let place = self.places[*key as usize];
-            self.hits[hits] = (row, place);
-            hits += usize::from(place != 0);
-        }
-        hits
+        let fails = self.failing.iter().map(|key| &self.fails[*key as usize]);
+        self.groups.add(template, fails, &self.values, self.probes);
     }
 
     /// The keys of single values. Returns one more than the largest.
     fn take(&mut self, column: &Column) -> usize {
         self.keys.clear();
-        self.keys.extend(column.ids.iter().zip(&self.probes.heard).map(|(id, heard)| id & heard));
+        self.keys.extend(self.probes.hints.iter().map(|row| column.ids[*row as usize]));
         column.values
     }
 
     /// The keys of pairs of values. Returns one more than the largest.
     fn pair(&mut self, first: &Column, second: &Column) -> usize {
-        let pairs = first.ids.iter().zip(&second.ids).zip(&self.probes.heard);
+        let hints = self.probes.hints.iter().map(|row| *row as usize);
+        let pairs = hints.map(|row| (first.ids[row], second.ids[row]));
         let room = first.values * second.values;
         self.keys.clear();
         if room <= MAX_DENSE {
             let values = count(second.values);
-            let key = |a: u32, b: u32| if a == 0 || b == 0 { 0 } else { a * values + b };
-            self.keys.extend(pairs.map(|((a, b), heard)| key(*a, *b) & heard));
+            let key = |(a, b): (u32, u32)| if a == 0 || b == 0 { 0 } else { a * values + b };
+            self.keys.extend(pairs.map(key));
             return room;
         }
-        let wide = |a: u32, b: u32| (a != 0 && b != 0).then(|| u64::from(a) << 32 | u64::from(b));
         let mut known: HashMap<u64, u32, BuildHasherDefault<Mix>> = HashMap::default();
-        for row in &self.probes.failing {
-            if let Some(key) = wide(first.ids[*row as usize], second.ids[*row as usize]) {
-                let next = count(known.len() + 1);
-                known.entry(key).or_insert(next);
-            }
-        }
-        let number = |key: u64| known.get(&key).copied();
-        self.keys.extend(pairs.map(|((a, b), heard)| wide(*a, *b).and_then(number).unwrap_or(0) & heard));
+        self.keys.extend(pairs.map(|(a, b)| {
+            let next = count(known.len() + 1);
+            if a == 0 || b == 0 { 0 } else { *known.entry(u64::from(a) << 32 | u64::from(b)).or_insert(next) }
+        }));
         known.len() + 1
     }
 
@@ -347,14 +345,16 @@ impl<'a> Counter<'a> {
         self.fails.clear();
         self.fails.resize(most, Fails::default());
         self.failing.clear();
-        for row in &self.probes.failing {
-            let (key, agent) = (self.keys[*row as usize], self.probes.columns.agents[*row as usize]);
-            let fails = &mut self.fails[key as usize];
-            if fails.last_agent != agent {
+        for ((row, key), ceiling) in self.probes.hints.iter().zip(&self.keys).zip(&self.ceilings) {
+            let fails = &mut self.fails[*key as usize];
+            fails.ceiling += ceiling;
+            let agent = self.probes.columns.agents[*row as usize];
+            if self.probes.says[*row as usize] >= 0.5 && fails.last_agent != agent {
                 fails.last_agent = agent;
                 fails.agents += 1;
-                if fails.agents == least && key != 0 {
-                    self.failing.push(key);
+                fails.example = *row;
+                if fails.agents == least && *key != 0 {
+                    self.failing.push(*key);
                 }
             }
         }
@@ -362,11 +362,6 @@ impl<'a> Counter<'a> {
             let fails = &self.fails;
             self.failing.sort_by_key(|key| std::cmp::Reverse(fails[*key as usize].agents));
             self.failing.truncate(MAX_GROUPS);
-        }
-        self.places.clear();
-        self.places.resize(most, 0);
-        for (place, key) in (1..).zip(&self.failing) {
-            self.places[*key as usize] = place;
         }
     }
 }

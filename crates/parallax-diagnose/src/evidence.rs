@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::nats;
+
 /// Number of fault strengths that are weighed.
 pub const GRID: usize = 8;
 /// The fault strengths: the probability that a fault hits a probe in its scope.
@@ -32,11 +34,13 @@ impl Influence {
 
     /// Of an observation `y` (1 failed, 0 worked, between: partly) by an agent that fails at the rate `baseline` by itself.
     pub fn new(y: f64, baseline: f64, weight: f64) -> Self {
-        let without = log_likelihood(y, baseline);
-        Self(STRENGTHS.map(|strength| {
-            let with = 1.0 - (1.0 - baseline) * (1.0 - strength);
-            weight * (log_likelihood(y, with) - without)
-        }))
+        let without = 1.0 / likelihood(y, baseline);
+        let mut ratios = STRENGTHS;
+        for ratio in &mut ratios {
+            let with = 1.0 - (1.0 - baseline) * (1.0 - *ratio);
+            *ratio = likelihood(y, with) * without;
+        }
+        Self(nats::ln(ratios)).times(weight)
     }
 
     /// The most that it says for a fault of any strength, in nats.
@@ -47,16 +51,18 @@ impl Influence {
     /// Of a failure that is `own` times as probable among the agent's own failures as among the fault's: below 1 it looks like the
     /// fault, above 1 like a hiccup of the agent's line.
     pub(crate) fn of_failure(baseline: f64, own: f64, weight: f64) -> Self {
-        let seen = |q: f64| ((1.0 - CONTAMINATION) * q + CONTAMINATION / 2.0).ln();
-        let without = seen(baseline * own);
-        Self(
-            STRENGTHS.map(|strength| weight * (seen(baseline * own + (1.0 - baseline) * strength) - without)),
-        )
+        let without = 1.0 / believed(baseline * own);
+        let mut ratios = STRENGTHS;
+        for ratio in &mut ratios {
+            *ratio = believed(baseline * own + (1.0 - baseline) * *ratio) * without;
+        }
+        Self(nats::ln(ratios)).times(weight)
     }
 
     /// The same of a result that weighs so much as this one.
-    pub(crate) fn times(self, weight: f64) -> Self {
-        Self(self.0.map(|nats| weight * nats))
+    pub(crate) fn times(mut self, weight: f64) -> Self {
+        self.0.iter_mut().for_each(|nats| *nats *= weight);
+        self
     }
 }
 
@@ -99,10 +105,15 @@ impl Evidence {
 
     /// `log Σ prior · e^nats − cost`: how much shorter the world is told with a fault here than without, in nats.
     pub fn gain(&self, cost: f64) -> f64 {
-        let top = self.nats.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let share = |nats: f64| if nats < LOST { 0.0 } else { nats.exp() };
-        let sum: f64 = self.nats.iter().zip(PRIOR).map(|(nats, prior)| prior * share(nats - top)).sum();
-        top + sum.ln() - cost
+        let top = halved(self.nats, |a, b| if b > a { b } else { a });
+        let mut below = self.nats;
+        for nats in &mut below {
+            *nats = (*nats - top).max(LOST);
+        }
+        let mut shares = nats::exp(below);
+        shares.iter_mut().zip(PRIOR).for_each(|(share, prior)| *share *= prior);
+        let [log] = nats::ln([halved(shares, |a, b| a + b)]);
+        top + log - cost
     }
 
     /// The posterior mean of the fault's strength, 0 to 1.
@@ -114,20 +125,35 @@ impl Evidence {
     }
 }
 
+/// One number made of all, two halves at a time, which do not wait for each other.
+fn halved(mut all: [f64; GRID], of_two: impl Fn(f64, f64) -> f64) -> f64 {
+    for half in [4, 2, 1] {
+        for place in 0..half {
+            all[place] = of_two(all[place], all[place + half]);
+        }
+    }
+    all[0]
+}
+const _: () = assert!(GRID == 8);
+
 /// The weight of each of `repeats` results of one agent.
 pub(crate) fn repeat_weight(repeats: u32) -> f64 {
     1.0 / (1.0 + f64::from(repeats.saturating_sub(1)) * REPEAT_CORRELATION)
 }
 
-fn log_likelihood(y: f64, q: f64) -> f64 {
-    let likelihood = if y >= 1.0 {
+/// How likely what an agent says is when it is so `likely` by itself, as far as agents are believed.
+fn believed(likely: f64) -> f64 {
+    (1.0 - CONTAMINATION) * likely + CONTAMINATION / 2.0
+}
+
+fn likelihood(y: f64, q: f64) -> f64 {
+    believed(if y >= 1.0 {
         q
     } else if y <= 0.0 {
         1.0 - q
     } else {
         q.powf(y) * (1.0 - q).powf(1.0 - y)
-    };
-    ((1.0 - CONTAMINATION) * likelihood + CONTAMINATION / 2.0).ln()
+    })
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod judge;
 mod line;
 mod look;
 mod members;
+mod nats;
 mod next;
 mod observe;
 mod onset;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::members;
+use crate::nats::sum_of_logs;
 use crate::observe::count;
 use crate::probes::Probes;
 
@@ -17,11 +18,23 @@ const UNEVEN: f64 = 1.0;
 
 /// How each row of a scan fails.
 pub(crate) struct Looks {
-    failing: Vec<u64>,
+    /// The rows that fail in a way that is known.
+    pub(crate) failing: Vec<u64>,
     /// Of each row, which way it fails (0 where it does not).
     ways: Vec<u32>,
     /// Share of all failures that fail each way.
     shares: Vec<f64>,
+    /// How improbable that makes each, in nats.
+    rarities: Vec<f64>,
+}
+
+/// What [`Looks::likeness`] works with, kept so that nothing is allocated.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// The weight that was seen of each way to fail.
+    seen: Vec<f64>,
+    /// How much likelier each failure is, and its weight.
+    ratios: Vec<(f64, f64)>,
 }
 
 impl Looks {
@@ -46,22 +59,18 @@ impl Looks {
         }
         let all: f64 = counts.iter().sum();
         let known = counts.len() as f64;
-        let shares = counts.into_iter().map(|n| (n + 1.0) / (all + known)).collect();
-        Self { failing, ways, shares }
+        let shares: Vec<f64> = counts.into_iter().map(|n| (n + 1.0) / (all + known)).collect();
+        let rarities = shares.iter().map(|share| -share.ln()).collect();
+        Self { failing, ways, shares, rarities }
     }
 
-    /// No weight for each way to fail.
-    pub(crate) fn no_ways(&self) -> Vec<f64> {
-        vec![0.0; self.shares.len()]
-    }
-
-    /// Adds the weight of each failing row that is in both to that of the way it fails.
-    pub(crate) fn weigh_ways(&self, a: &[u64], b: &[u64], weights: &[f64], ways: &mut [f64]) {
-        for ((place, a), (b, failing)) in a.iter().enumerate().zip(b.iter().zip(&self.failing)) {
-            for row in members::bits(a & b & failing, place) {
-                ways[self.ways[row] as usize] += weights[row];
-            }
+    /// The weight of these failing rows by the way they fail.
+    pub(crate) fn weigh_ways(&self, failing: &[u32], weights: &[f64]) -> Vec<f64> {
+        let mut ways = vec![0.0; self.shares.len()];
+        for row in failing {
+            ways[self.ways[*row as usize] as usize] += weights[*row as usize];
         }
+        ways
     }
 
     /// The most that a look of their own makes of failures of which so much weighs each way, in nats: as if it were known beforehand
@@ -77,34 +86,26 @@ impl Looks {
     pub(crate) fn most(&self, row: usize, weights: &[f64]) -> f64 {
         match self.ways[row] {
             0 => 0.0,
-            way => weights[row] * -self.shares[way as usize].ln(),
+            way => weights[row] * self.rarities[way as usize],
         }
     }
 
-    /// How much likelier a scope's failures beyond those covered are when they have a look of their own (a Dirichlet process around
-    /// everybody's) than when they look like everybody's, in nats; nothing when they do.
-    pub(crate) fn likeness(
-        &self,
-        scope: &[u64],
-        covered: &[u64],
-        seen: &mut Vec<f64>,
-        weights: &[f64],
-    ) -> f64 {
+    /// How much likelier these failures are when they have a look of their own (a Dirichlet process around everybody's) than when
+    /// they look like everybody's, in nats; nothing when they do.
+    pub(crate) fn likeness(&self, failing: &[u32], scratch: &mut Scratch, weights: &[f64]) -> f64 {
+        let Scratch { seen, ratios } = scratch;
         seen.clear();
         seen.resize(self.shares.len(), 0.0);
-        let (mut nats, mut before) = (0.0, 0.0);
-        for ((place, scope), (covered, failing)) in
-            scope.iter().enumerate().zip(covered.iter().zip(&self.failing))
-        {
-            for probe in members::bits(scope & !covered & failing, place) {
-                let (way, weight) = (self.ways[probe] as usize, weights[probe]);
-                let (share, seen) = (self.shares[way], &mut seen[way]);
-                nats += weight * ((OWN_LOOK * share + *seen) / ((OWN_LOOK + before) * share)).ln();
-                *seen += weight;
-                before += weight;
-            }
+        ratios.clear();
+        let mut before = 0.0;
+        for row in failing {
+            let (way, weight) = (self.ways[*row as usize] as usize, weights[*row as usize]);
+            let (share, seen) = (self.shares[way], &mut seen[way]);
+            ratios.push(((OWN_LOOK * share + *seen) / ((OWN_LOOK + before) * share), weight));
+            *seen += weight;
+            before += weight;
         }
-        likeness_of(nats)
+        likeness_of(sum_of_logs(ratios))
     }
 }
 

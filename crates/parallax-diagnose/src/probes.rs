@@ -98,10 +98,9 @@ impl<'a> Probes<'a> {
     }
 
     pub(crate) fn evidence(&self, rows: impl Iterator<Item = usize>) -> Evidence {
-        let mut evidence = Evidence::default();
-        for row in rows {
+        rows.fold(Evidence::NONE, |mut evidence, row| {
             evidence.add(&self.influences[row]);
-        }
-        evidence
+            evidence
+        })
     }
 }

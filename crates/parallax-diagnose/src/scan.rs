@@ -14,8 +14,8 @@ use crate::analyse::{Finding, Scan, Tally};
 use crate::candidate::{Candidates, Quiet, Weights};
 use crate::column::Columns;
 use crate::evidence::Evidence;
-use crate::look::Looks;
-use crate::members;
+use crate::look::{Looks, Scratch};
+use crate::members::{self, Lists};
 use crate::observe::{Channel, Observations, count};
 use crate::probes::Probes;
 use crate::tally::{rounded, tally};
@@ -96,7 +96,8 @@ fn search(probes: &Probes<'_>, looks: Looks) -> Scan {
         nobody: members::none(probes.rows()),
         own_gains: vec![None; candidates.list.len()],
         nothing_left: Evidence::NONE.gain(0.0),
-        seen: Vec::new(),
+        scratch: Scratch::default(),
+        rows: Lists::default(),
         score: 0.0,
         visited: Vec::with_capacity(4 * candidates.list.len()),
         bases: Vec::new(),
@@ -156,8 +157,9 @@ struct Search<'a> {
     own_gains: Vec<Option<f64>>,
     /// What a candidate explains that is covered already, before its price.
     nothing_left: f64,
-    /// Scratch of [`Looks::likeness`].
-    seen: Vec<f64>,
+    scratch: Scratch,
+    /// Scratch for some rows of a candidate.
+    rows: Lists,
     /// The score of the best set so far.
     score: f64,
     /// Every set that was looked at; again when it was looked at in another order.
@@ -300,13 +302,13 @@ impl<'a> Search<'a> {
             return known;
         }
         let weights = &self.probes.columns.weights;
-        let likeness = self.looks.likeness(self.members(index), &self.nobody, &mut self.seen, weights);
+        let likeness = self.looks.likeness(self.candidates.failing(index), &mut self.scratch, weights);
         *self.own_gains[index].insert(self.candidates.list[index].gain + likeness)
     }
 
     fn gain_beyond(&mut self, index: usize, covered: &[u64]) -> f64 {
-        let (candidate, members) = (&self.candidates.list[index], self.members(index));
-        let shared = members::shared(members, covered);
+        let candidate = &self.candidates.list[index];
+        let shared = members::shared(self.members(index), covered);
         if shared == 0 {
             return self.own_gain(index);
         }
@@ -314,20 +316,34 @@ impl<'a> Search<'a> {
             return self.nothing_left - candidate.cost;
         }
         self.evidence_beyond(index, covered, shared).gain(candidate.cost)
-            + self.looks.likeness(members, covered, &mut self.seen, &self.probes.columns.weights)
+            + self.likeness_beyond(index, covered)
     }
 
     /// The evidence of a candidate's results that are not covered yet, of which so many are.
-    fn evidence_beyond(&self, index: usize, covered: &[u64], shared: u32) -> Evidence {
-        let (candidate, members) = (&self.candidates.list[index], self.members(index));
+    fn evidence_beyond(&mut self, index: usize, covered: &[u64], shared: u32) -> Evidence {
+        let candidate = &self.candidates.list[index];
         if 2 * shared > candidate.size() {
-            return self.probes.evidence(members::without(members, covered));
+            return self.probes.evidence(as_rows(self.part(index, covered, false)));
         }
+        let influences = &self.probes.influences;
         let mut evidence = candidate.evidence;
-        for probe in members::both(members, covered) {
-            evidence.subtract(&self.probes.influences[probe]);
-        }
+        as_rows(self.part(index, covered, true)).for_each(|row| evidence.subtract(&influences[row]));
         evidence
+    }
+
+    /// The rows of a candidate that are in a set, or those that are not.
+    fn part(&mut self, index: usize, set: &[u64], inside: bool) -> &[u32] {
+        let members = (self.candidates.rows(index), self.members(index));
+        self.rows.forget(0);
+        self.rows.sift(members, set, inside);
+        self.rows.since(0)
+    }
+
+    /// How much the look of a candidate's failures adds of which some are covered.
+    fn likeness_beyond(&mut self, index: usize, covered: &[u64]) -> f64 {
+        self.rows.forget(0);
+        self.rows.pick(self.candidates.failing(index), covered, false);
+        self.looks.likeness(self.rows.since(0), &mut self.scratch, &self.probes.columns.weights)
     }
 
     fn report(&mut self, set: &[usize]) -> Scan {
@@ -349,7 +365,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn finding(&self, set: &[usize], n: usize, total: f64) -> Finding {
+    fn finding(&mut self, set: &[usize], n: usize, total: f64) -> Finding {
         let candidate = &self.candidates.list[set[n]];
         let covered = self.coverage(&set[..n]);
         let shared = members::shared(self.members(set[n]), &covered);
@@ -396,6 +412,10 @@ impl<'a> Search<'a> {
         let worst = failing.into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
         worst.map(|(asn, _)| asn).filter(|asn| *asn != 0)
     }
+}
+
+fn as_rows(rows: &[u32]) -> impl Iterator<Item = usize> + '_ {
+    rows.iter().map(|row| *row as usize)
 }
 
 fn members_of(key: Key) -> impl Iterator<Item = usize> {

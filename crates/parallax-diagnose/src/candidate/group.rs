@@ -2,26 +2,23 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
-use std::ops::Range;
 
 use parallax_model::Attribute;
 
 use super::{
-    Candidate, Candidates, EVERYBODY_COST, LIVE_AGENTS, MAX_CANDIDATES, MOST_APART, Name, SAME_COVERAGE,
-    TEMPLATES, Template, distinct,
+    Candidate, Candidates, EVERYBODY_COST, Fails, LIVE_AGENTS, MAX_CANDIDATES, MOST_APART, Name,
+    SAME_COVERAGE, Template, Values, distinct,
 };
 use crate::column::Mix;
 use crate::evidence::Evidence;
-use crate::members::{self, Sets};
+use crate::look::Looks;
+use crate::members::{self, Lists, Sets};
 use crate::observe::count;
 use crate::probes::Probes;
 
 /// Groups of no more rows than this are the same only when they have the very same rows: one row is more than the tolerance.
 const EXACT: u32 = 18;
 const _: () = assert!((EXACT as f64) < SAME_COVERAGE * (EXACT + 1) as f64);
-
-/// All groups together have at most so many times the rows: one template's have each once.
-const MOST_ROWS: usize = 1 + TEMPLATES.len();
 
 /// One group of rows.
 #[derive(Debug, Clone)]
@@ -48,77 +45,58 @@ pub(super) struct Groups {
     list: Vec<Group>,
     /// Where the groups of each template begin.
     templates: Vec<usize>,
-    /// The rows of every group, in their order.
-    rows: Vec<u32>,
-    /// Where the next row of each group stands that is being filled, by their number from 1.
-    ends: Vec<u32>,
+    /// The rows of every group, in their order; at most so many times all rows as there are templates.
+    rows: Lists,
 }
 
 impl Groups {
     /// Only the group of everybody.
     pub(super) fn everybody(probes: &Probes<'_>, ceiling: f64) -> Self {
-        let mut rows: Vec<u32> = Vec::with_capacity(probes.rows() * MOST_ROWS);
-        rows.extend(members::each(&probes.all).map(count));
-        let mut groups = Self { list: Vec::new(), templates: vec![0], rows, ends: Vec::new() };
-        let attributes = Name::EVERYBODY.attributes;
-        let everybody = groups.summed_up(attributes, 0..probes.count, ceiling, probes);
-        groups.list.push(Group { cost: EVERYBODY_COST, ..everybody });
+        let mut groups = Self { list: Vec::new(), templates: vec![0], rows: Lists::default() };
+        groups.rows.write(probes.all.iter().copied());
+        let everybody = groups.summed_up(Name::EVERYBODY.attributes, 0, ceiling, probes);
+        let signature = probes.all.iter().fold(0, |signature, word| signature ^ word);
+        groups.list.push(Group { cost: EVERYBODY_COST, signature, ..everybody });
         groups
     }
 
-    /// What these of the rows say together.
+    /// What the rows say together that were written last, from `start` on; their price and signature are not known yet.
     fn summed_up(
         &self,
         attributes: &'static [Attribute],
-        rows: Range<u32>,
+        start: usize,
         ceiling: f64,
         probes: &Probes<'_>,
     ) -> Group {
-        let mut group = Group {
+        let rows = self.rows.since(start);
+        Group {
             attributes,
             cost: 0.0,
-            evidence: Evidence::NONE,
+            evidence: probes.evidence(rows.iter().map(|row| *row as usize)),
             ceiling,
-            start: rows.start,
+            start: count(start),
             signature: 0,
-        };
-        for row in &self.rows[rows.start as usize..rows.end as usize] {
-            group.evidence.add(&probes.influences[*row as usize]);
-            group.signature ^= 1 << (row % 64);
         }
-        group
     }
 
-    /// Adds the live groups of a template, of which the ceilings are known: the rows in them, and the group of each of those from 1.
-    pub(super) fn add(
+    /// Adds the live groups of a template, in which so many fail.
+    pub(super) fn add<'f>(
         &mut self,
         template: &Template,
-        ceilings: impl ExactSizeIterator<Item = f64>,
-        hits: &[(u32, u32)],
+        fails: impl Iterator<Item = &'f Fails>,
+        values: &Values,
         probes: &Probes<'_>,
     ) {
-        let (first, start) = (self.list.len(), count(self.rows.len()));
-        self.rows.resize(self.rows.len() + hits.len(), 0);
-        self.ends.clear();
-        self.ends.resize(ceilings.len() + 1, 0);
-        for (_, place) in hits {
-            self.ends[*place as usize] += 1;
-        }
-        let mut end = start;
-        for group in &mut self.ends {
-            end += *group;
-            *group = end - *group;
-        }
-        for (row, place) in hits {
-            let end = &mut self.ends[*place as usize];
-            self.rows[*end as usize] = *row;
-            *end += 1;
-        }
-        for (place, ceiling) in (1..).zip(ceilings) {
-            let rows = self.ends[place - 1]..self.ends[place];
-            let group = self.summed_up(template.attributes, rows, ceiling, probes);
+        let first = self.list.len();
+        for fails in fails {
+            let start = self.rows.end();
+            let signature = self.write(fails.example, template.attributes, values, probes);
+            let group = self.summed_up(template.attributes, start, fails.ceiling, probes);
+            let group = Group { signature, ..group };
             if self.agents(&group, probes) >= LIVE_AGENTS {
                 self.list.push(group);
+            } else {
+                self.rows.forget(start);
             }
         }
         let live = self.list.len();
@@ -127,6 +105,19 @@ impl Groups {
             self.list[first..].iter_mut().for_each(|group| group.cost = cost);
             self.templates.push(first);
         }
+    }
+
+    /// Writes the rows that share these attributes with this one. Returns their signature.
+    fn write(&mut self, row: u32, attributes: &[Attribute], values: &Values, probes: &Probes<'_>) -> u64 {
+        if let Some((rows, set)) = values.few(row, attributes, probes) {
+            let start = self.rows.end();
+            self.rows.pick(rows, set, true);
+            return self.rows.since(start).iter().fold(0, |signature, row| signature ^ 1 << (row % 64));
+        }
+        let (a, b) = values.like(row, attributes, probes);
+        let words = || a.iter().zip(b).map(|(a, b)| a & b);
+        self.rows.write(words());
+        words().fold(0, |signature, word| signature ^ word)
     }
 
     /// How much more everybody explains than the best group, in nats.
@@ -145,7 +136,7 @@ impl Groups {
     }
 
     fn rows(&self, group: &Group) -> &[u32] {
-        &self.rows[group.start as usize..][..group.size() as usize]
+        self.rows.list(group.start, group.size())
     }
 
     fn name(&self, group: &Group) -> Name {
@@ -153,18 +144,9 @@ impl Groups {
     }
 
     /// Size of the intersection over size of the union.
-    fn jaccard(&self, a: &Group, b: &Group) -> f64 {
-        let (mut rows, mut others) = (self.rows(a), self.rows(b));
-        let mut both = 0;
-        while let ([row, rest @ ..], [other, other_rest @ ..]) = (rows, others) {
-            both += u32::from(row == other);
-            if row <= other {
-                rows = rest;
-            }
-            if other <= row {
-                others = other_rest;
-            }
-        }
+    fn jaccard(&self, a: &Group, b: &Group, values: &Values, probes: &Probes<'_>) -> f64 {
+        let sets = |group: &Group| values.like(self.name(group).example, group.attributes, probes);
+        let both = members::shared_by_pairs(sets(a), sets(b));
         f64::from(both) / f64::from(a.size() + b.size() - both)
     }
 
@@ -180,16 +162,14 @@ impl Groups {
     }
 
     /// Merges groups of one coverage under the cheapest name: the kept groups, and the other names of each.
-    fn merged(&self) -> (Vec<&Group>, Vec<(usize, Name)>) {
+    fn merged(&self, values: &Values, probes: &Probes<'_>) -> (Vec<&Group>, Vec<(usize, Name)>) {
         let mut known = BySize::of(&self.list);
         let mut small: HashMap<&[u32], usize, BuildHasherDefault<Mix>> = HashMap::default();
         let mut kept: Vec<&Group> = Vec::with_capacity(self.list.len());
         let mut aliases = Vec::new();
         for group in self.by_price() {
             let rows = self.rows(group);
-            let is_same = |place: usize| {
-                rows == self.rows(kept[place]) || self.jaccard(group, kept[place]) >= SAME_COVERAGE
-            };
+            let is_same = |place: usize| self.jaccard(group, kept[place], values, probes) >= SAME_COVERAGE;
             let place = if group.size() <= EXACT {
                 *small.entry(rows).or_insert(kept.len())
             } else {
@@ -208,8 +188,14 @@ impl Groups {
     }
 
     /// Says what each coverage explains.
-    pub(super) fn into_candidates(self, live: bool, probes: &Probes<'_>) -> Candidates {
-        let (kept, aliases) = self.merged();
+    pub(super) fn into_candidates(
+        self,
+        live: bool,
+        values: &Values,
+        probes: &Probes<'_>,
+        looks: &Looks,
+    ) -> Candidates {
+        let (kept, aliases) = self.merged(values, probes);
         let mut order: Vec<(f64, usize)> =
             kept.iter().map(|group| group.evidence.gain(group.cost)).zip(0..).collect();
         let scope = |place: usize| self.name(kept[place]).scope(probes);
@@ -220,15 +206,25 @@ impl Groups {
         });
         order.truncate(MAX_CANDIDATES);
         let mut sets = Sets::new(probes.rows(), order.len());
-        for (set, (_, place)) in order.iter().enumerate() {
-            self.rows(kept[*place]).iter().for_each(|row| sets.insert(set, *row as usize));
-        }
-        let candidate = |(gain, coverage): (f64, usize)| {
+        let (mut list, mut failing) = (Vec::with_capacity(order.len()), Lists::default());
+        for (set, (gain, coverage)) in order.into_iter().enumerate() {
             let group = kept[coverage];
-            let (cost, ceiling) = (group.cost, group.ceiling - group.cost);
-            Candidate { name: self.name(group), cost, evidence: group.evidence, gain, ceiling, coverage }
-        };
-        Candidates { list: order.into_iter().map(candidate).collect(), sets, live, aliases }
+            let name = self.name(group);
+            sets.fill(set, values.like(name.example, name.attributes, probes));
+            let first = failing.end();
+            failing.sift((self.rows(group), sets.of(set)), &looks.failing, true);
+            list.push(Candidate {
+                name,
+                cost: group.cost,
+                evidence: group.evidence,
+                gain,
+                ceiling: group.ceiling - group.cost,
+                coverage,
+                start: group.start,
+                failing: (count(first), count(failing.end() - first)),
+            });
+        }
+        Candidates { list, sets, rows: self.rows, failing, live, aliases }
     }
 }
 

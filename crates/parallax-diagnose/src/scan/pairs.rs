@@ -2,7 +2,7 @@
 //!
 //! What two scopes share is summed once for both orders, and how their failures look is weighed only where it can matter: it is dear.
 
-use super::{LEAST_GAIN, NEGLIGIBLE, ROUNDING, Search, Set, Visit, key};
+use super::{LEAST_GAIN, NEGLIGIBLE, ROUNDING, Search, Set, Visit, as_rows, key};
 use crate::evidence::Evidence;
 use crate::members;
 
@@ -57,29 +57,31 @@ impl Search<'_> {
             }
             if self.candidates.list[index].ceiling > 0.0 && self.own_gain(index) > 0.0 {
                 let gain = self.own_gain(index);
-                let mut ways = self.looks.no_ways();
-                let (members, weights) = (self.members(index), &self.probes.columns.weights);
-                self.looks.weigh_ways(members, members, weights, &mut ways);
+                let failing = self.candidates.failing(index);
+                let ways = self.looks.weigh_ways(failing, &self.probes.columns.weights);
                 best.push(Best { index, gain, ways, base: self.base(&[index], gain) });
             }
         }
         best
     }
 
-    fn shared(&self, first: &Best, second: &Best) -> Shared {
-        let (a, b) = (self.members(first.index), self.members(second.index));
-        let rows = members::shared(a, b);
-        let whole = |best: &&Best| self.candidates.list[best.index].size() == rows;
-        if let Some(inner) = [first, second].iter().find(|best| whole(best)) {
-            let evidence = self.candidates.list[inner.index].evidence;
-            return Shared { rows, evidence, ways: inner.ways.clone() };
+    fn shared(&mut self, first: &Best, second: &Best) -> Shared {
+        let rows = members::shared(self.members(first.index), self.members(second.index));
+        let size = |best: &Best| self.candidates.list[best.index].size();
+        let (small, large) = if size(first) <= size(second) { (first, second) } else { (second, first) };
+        if rows == size(small) {
+            let evidence = self.candidates.list[small.index].evidence;
+            return Shared { rows, evidence, ways: small.ways.clone() };
         }
-        let mut ways = self.looks.no_ways();
         if rows == 0 {
-            return Shared { rows, evidence: Evidence::NONE, ways };
+            return Shared { rows, evidence: Evidence::NONE, ways: vec![0.0; small.ways.len()] };
         }
-        self.looks.weigh_ways(a, b, &self.probes.columns.weights, &mut ways);
-        Shared { rows, evidence: self.probes.evidence(members::both(a, b)), ways }
+        let large = self.members(large.index);
+        let evidence = self.probes.evidence(as_rows(self.part(small.index, large, true)));
+        self.rows.forget(0);
+        self.rows.pick(self.candidates.failing(small.index), large, true);
+        let ways = self.looks.weigh_ways(self.rows.since(0), &self.probes.columns.weights);
+        Shared { rows, evidence, ways }
     }
 
     /// What the second explains beyond the first; `None` when nothing depends on it, now or before the posterior is known.
@@ -101,14 +103,9 @@ impl Search<'_> {
                 self.visited.push(Visit { members, score: upper, rough: Some((one.base, other.index)) });
                 return None;
             }
-            gain + self.likeness_beyond(other.index, one.index)
+            gain + self.likeness_beyond(other.index, self.members(one.index))
         };
         self.visit(members, one.gain + more);
         Some(more)
-    }
-
-    fn likeness_beyond(&mut self, index: usize, covered: usize) -> f64 {
-        let (members, covered) = (self.members(index), self.members(covered));
-        self.looks.likeness(members, covered, &mut self.seen, &self.probes.columns.weights)
     }
 }

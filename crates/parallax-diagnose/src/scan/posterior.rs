@@ -31,18 +31,21 @@ impl Search<'_> {
         let visited = std::mem::take(&mut self.visited);
         let is_near = |visit: &Visit| visit.score >= score - NEGLIGIBLE;
         let (near, mut far): (Vec<Visit>, Vec<Visit>) = visited.into_iter().partition(is_near);
-        let (rough, mut near): (Vec<Visit>, Vec<Visit>) = near.into_iter().partition(|v| v.rough.is_some());
+        let told = |visit: Visit| (visit, self.is_same(visit.members, answer));
+        let (rough, mut near): (Vec<_>, Vec<_>) =
+            near.into_iter().map(told).partition(|(visit, _)| visit.rough.is_some());
         best_of_each(&mut near);
-        let mut near: Vec<(Visit, bool)> =
-            near.into_iter().map(|visit| (visit, self.is_same(visit.members, answer))).collect();
         let weight = |visit: &Visit| ((visit.score - score) / TEMPERATURE).exp();
-        let others = near.iter().filter(|(_, same)| !same).map(|(visit, _)| weight(visit)).sum::<f64>();
-        let might =
-            rough.iter().filter(|visit| !self.is_same(visit.members, answer)).map(weight).sum::<f64>();
-        if rough.is_empty() || others + might < UNSEEN {
-            far.extend(rough);
+        let others = |visits: &[(Visit, bool)]| -> f64 {
+            visits.iter().filter(|(_, same)| !same).map(|(visit, _)| weight(visit)).sum()
+        };
+        if rough.is_empty() || others(&near) + others(&rough) < UNSEEN {
+            far.extend(rough.into_iter().map(|(visit, _)| visit));
         } else {
-            near = self.settled(near, &rough, answer);
+            let exact =
+                |(visit, same)| (Visit { score: self.exact_score(&visit), rough: None, ..visit }, same);
+            near.extend(rough.into_iter().map(exact));
+            best_of_each(&mut near);
         }
         let (mut total, mut same) = (0.0, 0.0);
         let (mut next, mut second) = (f64::NEG_INFINITY, key(&[], None));
@@ -64,19 +67,6 @@ impl Search<'_> {
         }
         let nothing = (-score / TEMPERATURE).exp();
         Posterior { same: same / total, nothing: nothing / total, next, second }
-    }
-
-    /// With what was scored roughly, now exactly.
-    fn settled(
-        &mut self,
-        near: Vec<(Visit, bool)>,
-        rough: &[Visit],
-        answer: (&[u64], u32),
-    ) -> Vec<(Visit, bool)> {
-        let mut all: Vec<Visit> = near.into_iter().map(|(visit, _)| visit).collect();
-        all.extend(rough.iter().map(|visit| Visit { score: self.exact_score(visit), rough: None, ..*visit }));
-        best_of_each(&mut all);
-        all.into_iter().map(|visit| (visit, self.is_same(visit.members, answer))).collect()
     }
 
     fn exact_score(&mut self, visit: &Visit) -> f64 {
@@ -113,8 +103,8 @@ impl Search<'_> {
     }
 }
 
-/// Of each set only the order that scores best.
-fn best_of_each(visits: &mut Vec<Visit>) {
-    visits.sort_unstable_by(|a, b| a.members.cmp(&b.members).then(b.score.total_cmp(&a.score)));
-    visits.dedup_by_key(|visit| visit.members);
+/// Of each set only the order that scores best, and whether it is the same answer.
+fn best_of_each(visits: &mut Vec<(Visit, bool)>) {
+    visits.sort_unstable_by(|(a, _), (b, _)| a.members.cmp(&b.members).then(b.score.total_cmp(&a.score)));
+    visits.dedup_by_key(|(visit, _)| visit.members);
 }
