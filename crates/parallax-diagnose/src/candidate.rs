@@ -26,7 +26,7 @@ const LIVE_AGENTS: u32 = 3;
 /// … of which so many fail.
 const LIVE_FAILING: u32 = 2;
 /// Candidates beyond this many, by falling gain, are not searched.
-const MAX_CANDIDATES: usize = 512;
+const MAX_CANDIDATES: usize = 192;
 /// Scopes of one template beyond this many, by falling number of failing agents, are no candidates.
 const MAX_GROUPS: usize = 1024;
 /// Pairs of values beyond this many are numbered by those that occur.

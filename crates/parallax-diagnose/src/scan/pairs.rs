@@ -7,7 +7,7 @@ use crate::evidence::Evidence;
 use crate::members;
 
 /// Every pair of so many best scopes is looked at …
-const PAIRED: usize = 40;
+const PAIRED: usize = 16;
 /// … but for pairs that score so many nats less than what was found already.
 const NEAR: f64 = 1.0;
 
