@@ -18,7 +18,7 @@ pub(crate) struct Probes<'a> {
     pub(crate) columns: &'a Columns,
     /// 1 yes, 0 no, between: partly; 0 for those that say nothing.
     pub(crate) says: Vec<f64>,
-    /// Nothing for those that say nothing.
+    /// Nothing for those that say nothing. Empty until [`Self::weigh`] where the answers are yes or no.
     pub(crate) influences: Vec<Influence>,
     /// All bits for those that say something, none for the others.
     pub(crate) heard: Vec<u32>,
@@ -42,33 +42,15 @@ impl<'a> Probes<'a> {
             yes_or_no: (channel != Channel::Failing).then_some(other),
             columns,
             says: vec![0.0; usable.len()],
-            influences: vec![Influence::NONE; usable.len()],
+            influences: Vec::new(),
             heard: vec![0; usable.len()],
             all: members::none(usable.len()),
             count: 0,
             failing: Vec::new(),
             hints: Vec::new(),
         };
-        let fault = Fault::of(usable, channel);
-        // Results of one agent stand together, and have one baseline.
-        let mut fine = (f64::NAN, Influence::NONE);
         for (row, observation) in usable.iter().enumerate() {
             let Some(y) = observation.says(channel) else { continue };
-            let weight = observation.weight;
-            probes.influences[row] = match (channel, observation.seen) {
-                (Channel::Failing, Seen::Failed(kind)) => {
-                    Influence::of_failure(observation.baseline, fault.own(kind), weight)
-                }
-                (Channel::Failing, Seen::Ok) => {
-                    if fine.0.total_cmp(&observation.baseline).is_ne() {
-                        fine = (observation.baseline, Influence::new(0.0, observation.baseline, 1.0));
-                    }
-                    fine.1.times(weight)
-                }
-                (Channel::Failing, _) => Influence::new(y, observation.baseline, weight),
-                // These questions are answered by yes or no, and every agent has the same baseline.
-                _ => other[usize::from(y >= 0.5)].times(weight),
-            };
             probes.says[row] = y;
             probes.heard[row] = u32::MAX;
             probes.count += 1;
@@ -80,7 +62,23 @@ impl<'a> Probes<'a> {
                 probes.failing.push(count(row));
             }
         }
+        if channel == Channel::Failing {
+            probes.influences = influences_of_failing(usable);
+        }
         probes
+    }
+
+    /// Says what each is worth, where the answers are yes or no and every agent has the same baseline: dear, and wanted only to
+    /// search.
+    pub(crate) fn weigh(&mut self) {
+        let Some([no, yes]) = self.yes_or_no else { return };
+        let heard = self.says.iter().zip(&self.heard);
+        let worth = |((says, heard), observation): ((&f64, &u32), &Observation<'_>)| match *heard {
+            0 => Influence::NONE,
+            _ if *says >= 0.5 => yes.times(observation.weight),
+            _ => no.times(observation.weight),
+        };
+        self.influences = heard.zip(self.usable).map(worth).collect();
     }
 
     /// How many rows there are, those that say nothing too.
@@ -103,4 +101,26 @@ impl<'a> Probes<'a> {
             evidence
         })
     }
+}
+
+/// What each says to the question whether it fails.
+fn influences_of_failing(usable: &[Observation<'_>]) -> Vec<Influence> {
+    let fault = Fault::of(usable, Channel::Failing);
+    // Results of one agent stand together, and have one baseline.
+    let mut fine = (f64::NAN, Influence::NONE);
+    let influence = |observation: &Observation<'_>| {
+        let (baseline, weight) = (observation.baseline, observation.weight);
+        match (observation.seen, observation.says(Channel::Failing)) {
+            (_, None) => Influence::NONE,
+            (Seen::Failed(kind), _) => Influence::of_failure(baseline, fault.own(kind), weight),
+            (Seen::Ok, _) => {
+                if fine.0.total_cmp(&baseline).is_ne() {
+                    fine = (baseline, Influence::new(0.0, baseline, 1.0));
+                }
+                fine.1.times(weight)
+            }
+            (_, Some(y)) => Influence::new(y, baseline, weight),
+        }
+    };
+    usable.iter().map(influence).collect()
 }

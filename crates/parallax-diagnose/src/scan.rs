@@ -65,7 +65,8 @@ impl<'a> Question<'a> {
     }
 
     /// Who they are.
-    pub(crate) fn scan(&self, weights: &OnceCell<Weights>) -> Scan {
+    pub(crate) fn scan(mut self, weights: &OnceCell<Weights>) -> Scan {
+        self.probes.weigh();
         let looks = Looks::of(&self.probes);
         match quiet(&self.probes, &looks, weights) {
             Some(quiet) => nothing_found(&self.probes, &quiet),

@@ -40,7 +40,8 @@ proptest! {
     fn where_it_is_quiet_a_search_finds_nothing(world in world()) {
         let observations = observe(&world);
         let columns = Columns::of(&observations.usable);
-        let probes = Probes::of(&observations.usable, &columns, Channel::Blocked);
+        let mut probes = Probes::of(&observations.usable, &columns, Channel::Blocked);
+        probes.weigh();
         let looks = Looks::of(&probes);
         if quiet(&probes, &looks, &OnceCell::new()).is_some() {
             prop_assert_eq!(search(&probes, looks).findings, Vec::new());
@@ -60,7 +61,8 @@ fn a_few_refusals_among_many_are_quiet_and_a_refused_network_is_not() {
         }
         let observations = observe(&world);
         let columns = Columns::of(&observations.usable);
-        let probes = Probes::of(&observations.usable, &columns, Channel::Blocked);
+        let mut probes = Probes::of(&observations.usable, &columns, Channel::Blocked);
+        probes.weigh();
         quiet(&probes, &Looks::of(&probes), &OnceCell::new()).is_some()
     };
     assert!(asked(|n| n == 7 || n == 20));
