@@ -25,7 +25,7 @@ use crate::window::{world_agent, world_result};
 /// A check ends at the latest after this, whoever has not answered.
 pub(super) const CHECK_DEADLINE: Duration = Duration::from_secs(20);
 /// After this long without a verdict it is said how many answers are missing.
-const PROVISIONAL_AFTER: Duration = Duration::from_millis(1_500);
+const PROVISIONAL_AFTER: Duration = Duration::from_millis(1_300);
 /// The most that is claimed while the verdict rests on agents that still wait: one round says "looks", the second one "is".
 const LOOKS: f64 = 0.89;
 /// Who waits for an answer no longer than this many times what is usual there, waits for nothing unusual.
@@ -344,7 +344,7 @@ impl Run {
         let (host, asked) = (&self.target.host, self.panel.len());
         let found = if self.heard() == 0 {
             let sentence = format!("No answer yet from {asked} of {asked} testers about {host}");
-            Diagnosis::unknown(sentence, vec!["answers: none came within 1.5 s".to_owned()])
+            Diagnosis::unknown(sentence, vec!["answers: none came within 1.3 s".to_owned()])
         } else {
             self.look()
         };
