@@ -111,7 +111,14 @@ const toTheEnd = async (page, start) => {
   // The announcement of the last word is made a moment after it.
   await pause(1_000);
   const [shift, spoken] = await page.evaluate(() => [globalThis.shift, globalThis.spoken.filter(Boolean)]);
-  return { firm, over, shift, spoken };
+  return { firm, over, shift, spoken, stream: await streamed(page.url()) };
+};
+
+/** Bytes of a check's events, from the first one on: what its page's script was told. */
+const streamed = async url => {
+  const id = new URL(url).pathname.split('/').at(-1);
+  const events = await fetch(`${base}/api/v1/checks/${id}/events`);
+  return Buffer.byteLength(await events.text());
 };
 
 const quantile = (values, q) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(values.length * q) - 1)];
@@ -122,6 +129,7 @@ await scripts();
 
 const targets = ['https', 'http'].flatMap(scheme => ANSWERING.map(name => `${scheme}://${name}.demo/`));
 const last = new Map();
+const streams = [];
 for (const javaScriptEnabled of [true, false]) {
   const name = `Enter → first verdict, ${javaScriptEnabled ? 'with' : 'without'} scripts`;
   const took = [];
@@ -137,6 +145,7 @@ for (const javaScriptEnabled of [true, false]) {
       if (run.spoken) {
         spoken.push(run.spoken.length);
         shifts.push(run.shift);
+        streams.push(run.stream);
       }
     } catch (error) {
       say(`${name}: failed`, site, { error: error.message.split('\n')[0] });
@@ -160,6 +169,7 @@ for (const site of dead) {
     provisional.push(run.first);
     firm.push(run.firm);
     over.push(run.over);
+    streams.push(run.stream);
   } catch (error) {
     say('dead site: failed', site, { error: error.message.split('\n')[0] });
     provisional.push(30_000);
@@ -171,4 +181,5 @@ if (dead.length > 0) {
   say('dead site: firm, worst, ms', Math.max(...firm), { runs: dead.length });
   say('dead site: over, worst, ms', Math.max(0, ...over), { runs: dead.length });
 }
+say('check: stream bytes, most', Math.max(0, ...streams), { runs: streams.length, median: quantile(streams, 0.5) });
 await browser.close();

@@ -61,7 +61,10 @@ if (live?.dataset.src) {
     $('v-n').textContent = live.dataset.n.replace('%a', heard.size).replace('%b', asked);
     fill(cell, state, text);
   });
-  on('verdict', ({ band, hops }) => {
+  // Each verdict says what is other than before.
+  const band = {};
+  on('verdict', change => {
+    Object.assign(band, change.band);
     $('verdict').className = 'verdict st-' + band.state;
     $('v-i').setAttribute('href', '#i-' + band.state);
     $('v-w').textContent = band.word;
@@ -69,12 +72,12 @@ if (live?.dataset.src) {
     $('v-p').textContent = band.second;
     $('v-v').textContent = band.visitor;
     document.title = band.title;
-    [...$('hops').children].forEach((hop, i) => {
-      const [state, says] = hops[i];
+    for (const [place, [state, says]] of Object.entries(change.hops ?? {})) {
+      const hop = $('hops').children[place];
       hop.className = 'st-' + state;
       mark(hop, state, word(state));
       hop.querySelector('span').textContent = says;
-    });
+    }
     announce(band.headline, 600);
   });
   on('done', async () => {

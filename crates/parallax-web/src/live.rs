@@ -15,7 +15,7 @@ use futures_util::stream::{self, Stream};
 use parallax_aggregator::{CheckEvent, CheckRow, CheckStream};
 use parallax_model::CheckId;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -99,6 +99,8 @@ pub(crate) struct Feed {
     stream: CheckStream,
     pub(crate) board: Board,
     matrix: Matrix,
+    /// What the verdict's events have told so far.
+    shown: Value,
     closing: CancellationToken,
     until: Instant,
     _slot: StreamSlot,
@@ -113,6 +115,7 @@ impl Feed {
             matrix: Matrix::new(t, &board),
             board,
             stream,
+            shown: json!({}),
             closing: app.closing.clone(),
             until: Instant::now() + MAX_STREAM,
             _slot: app.streams.take(ip)?,
@@ -137,8 +140,9 @@ impl Feed {
         Some(event)
     }
 
-    fn told(&self, event: &CheckEvent) -> (&'static str, Value) {
-        match event {
+    /// The event's name and data; `None` for a verdict that changes nothing of what was told.
+    fn told(&mut self, event: &CheckEvent) -> Option<(&'static str, Value)> {
+        Some(match event {
             CheckEvent::Started { target, panel, .. } => {
                 ("start", json!({ "target": target.to_string(), "asked": panel.len() }))
             }
@@ -146,15 +150,21 @@ impl Feed {
             CheckEvent::Row(row) => ("row", self.row(row)),
             CheckEvent::Verdict(diagnosis) => {
                 let band = Band::of_check(self.t, &self.board);
-                let hops: Vec<Value> =
-                    hops(self.t, &self.board).iter().map(|h| json!([h.state, h.says])).collect();
-                ("verdict", json!({ "verdict": diagnosis.verdict, "band": band, "hops": hops }))
+                let hops: Map<String, Value> = hops(self.t, &self.board)
+                    .iter()
+                    .enumerate()
+                    .map(|(place, hop)| (place.to_string(), json!([hop.state, hop.says])))
+                    .collect();
+                let told = json!({ "verdict": diagnosis.verdict, "band": band, "hops": hops });
+                let patch = patch(&self.shown, &told)?;
+                self.shown = told;
+                ("verdict", patch)
             }
             CheckEvent::Done { took, answered, asked } => {
                 let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 ("done", json!({ "took_ms": took_ms, "answered": answered, "asked": asked }))
             }
-        }
+        })
     }
 
     /// One row, small: tester, outcome, microseconds to the first byte, and its cell of the page's table as name, state and text.
@@ -167,6 +177,20 @@ impl Feed {
         }
         Value::Array(told)
     }
+}
+
+/// The JSON merge patch (RFC 7396) that makes `after` of `before`, which has no member that `after` lacks; `None` where they are the
+/// same. A check's sentence stays while its counts go on: told whole each time it would be most of the stream.
+fn patch(before: &Value, after: &Value) -> Option<Value> {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else {
+        return (before != after).then(|| after.clone());
+    };
+    let member = |(name, value): (&String, &Value)| {
+        let changed = old.get(name).map_or_else(|| Some(value.clone()), |old| patch(old, value));
+        changed.map(|changed| (name.clone(), changed))
+    };
+    let changed: Map<String, Value> = new.iter().filter_map(member).collect();
+    (!changed.is_empty()).then_some(Value::Object(changed))
 }
 
 /// The language of the sentences.
@@ -200,8 +224,9 @@ fn numbered(feed: Feed, last: u64) -> impl Stream<Item = Result<Event, Infallibl
         loop {
             let event = feed.next().await?;
             number += 1;
-            if number > last {
-                let (name, value) = feed.told(&event);
+            // What the reader has heard before it came again counts as told.
+            let told = feed.told(&event);
+            if let Some((name, value)) = told.filter(|_| number > last) {
                 let event = Event::default().event(name).id(number.to_string()).data(value.to_string());
                 return Some((Ok(event), (feed, number)));
             }
@@ -239,4 +264,63 @@ pub(crate) fn html(
         ("x-accel-buffering", "no"),
     ];
     (headers, Body::from_stream(chunks)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_model::{Diagnosis, Verdict};
+
+    use super::*;
+    use crate::WebState;
+    use crate::sample::{FakeReadSide, sample_sites};
+
+    /// Every verdict's event of a check in which these diagnoses were published, one after the other, and the check's end.
+    async fn verdicts(diagnoses: &[Diagnosis]) -> Vec<Value> {
+        let target = sample_sites().remove(0).target;
+        let mut events: Vec<Arc<CheckEvent>> =
+            diagnoses.iter().map(|d| Arc::new(CheckEvent::Verdict(Box::new(d.clone())))).collect();
+        events.push(Arc::new(CheckEvent::Done { took: Duration::from_secs(1), answered: 9, asked: 9 }));
+        let app = Shared::new(WebState::new(Arc::new(FakeReadSide::new(Duration::ZERO))));
+        let stream = CheckStream::new((CheckId(1), target, false), events, None);
+        let mut feed = Feed::new(&app, Lang::En, stream, "192.0.2.1".parse().unwrap()).unwrap();
+        let mut told = Vec::new();
+        while let Some(event) = feed.next().await {
+            told.extend(feed.told(&event).filter(|(name, _)| *name == "verdict").map(|(_, value)| value));
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn a_verdict_says_only_what_is_other_than_before() {
+        let down =
+            Diagnosis { agents: 9, failing: 9, verdict: Verdict::Down, ..Diagnosis::unknown("", Vec::new()) };
+        let more = Diagnosis { agents: 12, failing: 12, ..down.clone() };
+        let told = verdicts(&[down.clone(), down.clone(), more]).await;
+        assert_eq!(told.len(), 2, "said twice, told once");
+        assert_eq!(told[0]["band"]["word"], "Down");
+        assert_eq!(told[0]["hops"].as_object().map(Map::len), Some(5));
+        let second = "12 of 12 testers fail. Most see: no answer.";
+        assert_eq!(told[1], json!({ "band": { "second": told[1]["band"]["second"] } }));
+        assert_eq!(told[1]["band"]["second"], second);
+    }
+
+    #[test]
+    fn a_patch_holds_what_differs() {
+        for (before, after, expected) in [
+            (json!({}), json!({ "a": { "b": 1 } }), json!({ "a": { "b": 1 } })),
+            (
+                json!({ "a": 1, "b": { "c": 2, "d": 3 } }),
+                json!({ "a": 1, "b": { "c": 2, "d": 4 } }),
+                json!({ "b": { "d": 4 } }),
+            ),
+            (
+                json!({ "0": ["up", "resolves"] }),
+                json!({ "0": ["down", "resolves"] }),
+                json!({ "0": ["down", "resolves"] }),
+            ),
+        ] {
+            assert_eq!(patch(&before, &after), Some(expected));
+            assert_eq!(patch(&after, &after), None);
+        }
+    }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Band {
     pub(crate) second: String,
     /// What is said to the visitor who asked.
     pub(crate) visitor: String,
-    /// How many answered, and how long it took.
+    /// How many answered, and how long it took. Whoever hears each event counts for himself.
+    #[serde(skip)]
     pub(crate) count: String,
     /// The tab's title: the state first.
     pub(crate) title: String,
