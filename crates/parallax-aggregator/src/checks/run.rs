@@ -323,11 +323,14 @@ impl Run {
     }
 
     /// Says a verdict when it is news: another verdict, other scopes, "is" where it was "looks", or the last one with everything in
-    /// it. That the first few answers are too few to tell is no news yet.
+    /// it. That the first few answers are too few to tell is no news yet; and a doubt is not taken back for "up" and raised again
+    /// with every second answer: while somebody fails it stays until everything is in.
     fn say(&mut self, found: Diagnosis) {
         let last = self.answered.len() == self.panel.len();
         let sure = |said: &Diagnosis| said.confidence.get() > LOOKS;
+        let doubted = |said: &Diagnosis| said.verdict == Verdict::Unknown && said.failing > 0;
         let news = match &self.said {
+            Some(said) if doubted(said) && found.verdict == Verdict::Up && found.failing > 0 => false,
             Some(said) => {
                 said.verdict != found.verdict || said.scopes != found.scopes || (!sure(said) && sure(&found))
             }

@@ -202,6 +202,33 @@ async fn a_single_silent_agent_keeps_nobody_waiting_and_a_silent_network_does() 
     assert_eq!(ended.await.took, run::CHECK_DEADLINE, "they may be those that fail");
 }
 
+/// What a vantage point sees when one network fails and everyone answers in turn, networks and regions mixed.
+fn one_network_fails_in_turn(vantage: &Vantage) -> Sees {
+    let region = REGIONS
+        .iter()
+        .zip(0..)
+        .find(|(name, _)| vantage.region.as_ref().is_some_and(|r| r.as_str() == **name));
+    let (asn, region) = (vantage.asn.map_or(0, |asn| asn.0), region.map_or(0, |(_, n)| n));
+    let turn = (region * 6 + asn) * 17 % 31;
+    Some((if asn == 2 { 502 } else { 200 }, Duration::from_millis(20) * turn))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_is_not_taken_back_and_raised_again() {
+    let ended = check(agents(), NetworkState::default(), one_network_fails_in_turn).await;
+    let words: Vec<(usize, &str)> = ended.words.iter().map(|(n, said)| (*n, said.as_str())).collect();
+    assert_eq!(
+        words,
+        [
+            (9, "example.com looks up so far"),
+            // With the eleventh answer it would look up again.
+            (10, "We cannot tell: 2 of 10 testers fail, too few to say for whom"),
+            (23, "example.com is down for customers of AS2"),
+            (30, "example.com is down for customers of AS2"),
+        ]
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_decided_outage_waits_for_stragglers_for_eight_seconds() {
     let ended = check(agents(), NetworkState::default(), |v| {

@@ -56,13 +56,14 @@ impl Band {
         if board.is_done() || diagnosis.verdict != Verdict::Up {
             return band;
         }
-        // Nobody failed yet; who has not answered may still.
-        let waiting = asked.saturating_sub(answered);
-        Self {
-            headline: t.with("band-up-so-far").s("host", host).text(),
-            second: t.with("band-first-reach").n("answered", answered).n("waiting", waiting).text(),
-            ..band
+        // Who has not answered may still fail.
+        let headline = t.with("band-up-so-far").s("host", host).text();
+        if diagnosis.failing > 0 {
+            return Self { headline, ..band };
         }
+        let waiting = asked.saturating_sub(answered);
+        let second = t.with("band-first-reach").n("answered", answered).n("waiting", waiting).text();
+        Self { headline, second, ..band }
     }
 
     /// A band without counts.
