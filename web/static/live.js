@@ -54,12 +54,14 @@ if (live?.dataset.src) {
     }
   };
   // What a tester has seen until now; its row comes later.
-  on('so-far', ([, , , cell, state, text]) => fill(cell, state, text));
-  on('row', ([tester, , , cell, state, text]) => {
-    heard.add(tester);
+  on('so-far', cells => { for (const cell of cells) fill(...cell); });
+  on('rows', rows => {
+    for (const [tester, , , ...cell] of rows) {
+      heard.add(tester);
+      fill(...cell);
+    }
     asked = Math.max(asked, heard.size);
     $('v-n').textContent = live.dataset.n.replace('%a', heard.size).replace('%b', asked);
-    fill(cell, state, text);
   });
   // Each verdict says what is other than before.
   const band = {};

@@ -17,6 +17,7 @@ use parallax_model::CheckId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::error::ApiError;
@@ -26,11 +27,15 @@ use crate::state::{App, Shared};
 use crate::view::band::Band;
 use crate::view::board::Board;
 use crate::view::hops::hops;
-use crate::view::matrix::Matrix;
+use crate::view::matrix::{Cell, Matrix};
 use crate::view::row::Row;
 
 /// How often a silent stream says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Rows that come so soon after one another are told as one event: each by itself would be a third framing …
+const GATHER: Duration = Duration::from_millis(20);
+/// … and at most so many.
+const MAX_GATHERED: usize = 64;
 /// Longest life of a stream: longer than any check; a client that wants more comes again with `Last-Event-ID`.
 pub(crate) const MAX_STREAM: Duration = Duration::from_mins(2);
 /// Streams at once from one address, or the /64 of a household (threat T59): as many as a browser opens over HTTP/1.1. A page that
@@ -93,14 +98,24 @@ impl Drop for StreamSlot {
     }
 }
 
+/// What one event of a check tells.
+enum Told {
+    /// An event by itself, with its name.
+    One(&'static str, Value),
+    /// A row of an event with this name; rows of one name that come together are one event.
+    Row(&'static str, Value),
+}
+
 /// A check's events with the board they make.
 pub(crate) struct Feed {
     t: Lang,
     stream: CheckStream,
     pub(crate) board: Board,
     matrix: Matrix,
-    /// What the verdict's events have told so far.
+    /// What the verdict's events have told so far …
     shown: Value,
+    /// … and each cell of the table, by its name.
+    cells: HashMap<String, Cell>,
     closing: CancellationToken,
     until: Instant,
     _slot: StreamSlot,
@@ -116,6 +131,7 @@ impl Feed {
             board,
             stream,
             shown: json!({}),
+            cells: HashMap::new(),
             closing: app.closing.clone(),
             until: Instant::now() + MAX_STREAM,
             _slot: app.streams.take(ip)?,
@@ -140,14 +156,14 @@ impl Feed {
         Some(event)
     }
 
-    /// The event's name and data; `None` for a verdict that changes nothing of what was told.
-    fn told(&mut self, event: &CheckEvent) -> Option<(&'static str, Value)> {
+    /// What is told of an event; `None` where it changes nothing of what was told.
+    fn told(&mut self, event: &CheckEvent) -> Option<Told> {
         Some(match event {
             CheckEvent::Started { target, panel, .. } => {
-                ("start", json!({ "target": target.to_string(), "asked": panel.len() }))
+                Told::One("start", json!({ "target": target.to_string(), "asked": panel.len() }))
             }
-            CheckEvent::SoFar(row) => ("so-far", self.row(row)),
-            CheckEvent::Row(row) => ("row", self.row(row)),
+            CheckEvent::SoFar(row) => Told::Row("so-far", Value::Array(self.cell(row)?.to_vec())),
+            CheckEvent::Row(row) => Told::Row("rows", self.row(row)),
             CheckEvent::Verdict(diagnosis) => {
                 let band = Band::of_check(self.t, &self.board);
                 let hops: Map<String, Value> = hops(self.t, &self.board)
@@ -158,24 +174,31 @@ impl Feed {
                 let told = json!({ "verdict": diagnosis.verdict, "band": band, "hops": hops });
                 let patch = patch(&self.shown, &told)?;
                 self.shown = told;
-                ("verdict", patch)
+                Told::One("verdict", patch)
             }
             CheckEvent::Done { took, answered, asked } => {
                 let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                ("done", json!({ "took_ms": took_ms, "answered": answered, "asked": asked }))
+                Told::One("done", json!({ "took_ms": took_ms, "answered": answered, "asked": asked }))
             }
         })
     }
 
-    /// One row, small: tester, outcome, microseconds to the first byte, and its cell of the page's table as name, state and text.
-    fn row(&self, row: &CheckRow) -> Value {
+    /// One row, small: tester, outcome, microseconds to the first byte, and its cell where that changes.
+    fn row(&mut self, row: &CheckRow) -> Value {
         let took = row.result.phases.first_byte.unwrap_or(row.result.phases.total);
         let outcome = row.result.outcome.about_target().to_string();
         let mut told = vec![json!(row.agent), json!(outcome), json!(took.0)];
-        if let Some(cell) = self.matrix.cell_of(&self.board, &row.agent) {
-            told.extend([json!(cell.id), json!(cell.state), json!(cell.text)]);
-        }
+        told.extend(self.cell(row).into_iter().flatten());
         Value::Array(told)
+    }
+
+    /// The cell of the page's table a row is in, as name, state and text; `None` where it was told so already.
+    fn cell(&mut self, row: &CheckRow) -> Option<[Value; 3]> {
+        let cell = self.matrix.cell_of(&self.board, &row.agent)?;
+        let told = [json!(cell.id), json!(cell.state), json!(cell.text)];
+        let same = self.cells.get(&cell.id) == Some(&cell);
+        self.cells.insert(cell.id.clone(), cell);
+        (!same).then_some(told)
     }
 }
 
@@ -218,20 +241,42 @@ pub(crate) async fn events(
     Ok((unbuffered, sse).into_response())
 }
 
-/// The events with their numbers, those up to `last` left out.
+/// The events with their numbers, those up to `last` left out. Rows told together have the number of the last of them.
 fn numbered(feed: Feed, last: u64) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold((feed, 0_u64), move |(mut feed, mut number)| async move {
+    let told = stream::unfold((feed, 0_u64), move |(mut feed, mut number)| async move {
         loop {
             let event = feed.next().await?;
             number += 1;
             // What the reader has heard before it came again counts as told.
             let told = feed.told(&event);
-            if let Some((name, value)) = told.filter(|_| number > last) {
-                let event = Event::default().event(name).id(number.to_string()).data(value.to_string());
-                return Some((Ok(event), (feed, number)));
+            if let Some(told) = told.filter(|_| number > last) {
+                return Some(((number, told), (feed, number)));
             }
         }
+    });
+    let event = |(number, name, value): (u64, &str, Value)| {
+        Ok(Event::default().event(name).id(number.to_string()).data(value.to_string()))
+    };
+    let together = told.chunks_timeout(MAX_GATHERED, GATHER);
+    futures_util::StreamExt::flat_map(together, move |told| {
+        stream::iter(gathered(told).into_iter().map(event))
     })
+}
+
+/// Events with the number of the last that is in each: rows of one name, one after the other, are one event.
+fn gathered(told: Vec<(u64, Told)>) -> Vec<(u64, &'static str, Value)> {
+    let mut events: Vec<(u64, &'static str, Value)> = Vec::new();
+    for (number, told) in told {
+        match (told, events.last_mut()) {
+            (Told::Row(name, row), Some((last, same, Value::Array(rows)))) if *same == name => {
+                *last = number;
+                rows.push(row);
+            }
+            (Told::Row(name, row), _) => events.push((number, name, Value::Array(vec![row]))),
+            (Told::One(name, value), _) => events.push((number, name, value)),
+        }
+    }
+    events
 }
 
 /// The page as a stream of HTML: `open`, one chunk for each row and each verdict, and what `close` makes of the finished board.
@@ -285,7 +330,9 @@ mod tests {
         let mut feed = Feed::new(&app, Lang::En, stream, "192.0.2.1".parse().unwrap()).unwrap();
         let mut told = Vec::new();
         while let Some(event) = feed.next().await {
-            told.extend(feed.told(&event).filter(|(name, _)| *name == "verdict").map(|(_, value)| value));
+            if let Some(Told::One("verdict", value)) = feed.told(&event) {
+                told.push(value);
+            }
         }
         told
     }
@@ -302,6 +349,25 @@ mod tests {
         let second = "12 of 12 testers fail. Most see: no answer.";
         assert_eq!(told[1], json!({ "band": { "second": told[1]["band"]["second"] } }));
         assert_eq!(told[1]["band"]["second"], second);
+    }
+
+    #[test]
+    fn rows_that_come_together_are_one_event() {
+        let row = |name, tester: &str| Told::Row(name, json!([tester]));
+        let told = vec![
+            (2, row("so-far", "a")),
+            (3, row("rows", "b")),
+            (4, row("rows", "a")),
+            (5, Told::One("verdict", json!({}))),
+            (6, row("rows", "c")),
+        ];
+        let events = [
+            (2, "so-far", json!([["a"]])),
+            (4, "rows", json!([["b"], ["a"]])),
+            (5, "verdict", json!({})),
+            (6, "rows", json!([["c"]])),
+        ];
+        assert_eq!(gathered(told), events);
     }
 
     #[test]
