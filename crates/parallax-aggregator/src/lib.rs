@@ -45,6 +45,7 @@ pub use blocks::joining;
 pub use config::{AggregatorConfig, DEFAULT_INTERVAL_MS, TargetSection};
 pub use limits::Limits;
 pub use listener::TlsSetupError;
+pub use parallax_policy::Note;
 pub use place::Place;
 pub use read::{
     BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryHour, HistoryMinute, Load,

@@ -13,6 +13,7 @@ use parallax_model::{
     AgentId, Asn, CheckId, Diagnosis, Disagreement, Host, Incident, IncidentId, IspName, Micros, ProbeResult,
     ReportCategory, ReportCounts, Target, UnixMicros, Vantage,
 };
+use parallax_policy::Note;
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
@@ -303,6 +304,9 @@ pub struct ReportShares {
 pub trait ReadSide: Send + Sync + 'static {
     /// What was typed as a canonical target, or why it may not be probed. The same answer everywhere: page, gRPC, CLI.
     fn parse(&self, typed: &str) -> Result<Target, CheckRefusal>;
+
+    /// What whoever typed a target should know about it: that its query is public, that its name looks like another.
+    fn notes(&self, target: &Target) -> Vec<Note>;
 
     /// Every known site, those that are not up first, then by name. Cheap: a shared snapshot.
     fn sites(&self) -> Arc<Vec<Arc<SiteView>>>;

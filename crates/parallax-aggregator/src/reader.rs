@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros, Vantage};
+use parallax_policy::Note;
 use parallax_runtime::Tasks;
 use parallax_store::{CheckRecord, HourRow, MinuteRow, ReportRow};
 use tokio::sync::watch;
@@ -73,6 +74,10 @@ impl ReadSide for Reader {
             message: r.to_string(),
         };
         self.core.policy.parse_target(typed).map(|p| p.target).map_err(refused)
+    }
+
+    fn notes(&self, target: &Target) -> Vec<Note> {
+        self.core.policy.parse_target(&target.to_string()).map(|parsed| parsed.notes).unwrap_or_default()
     }
 
     fn sites(&self) -> Arc<Vec<Arc<SiteView>>> {

@@ -108,7 +108,7 @@ enum Told {
 
 /// A check's events with the board they make.
 pub(crate) struct Feed {
-    t: Lang,
+    pub(crate) t: Lang,
     stream: CheckStream,
     pub(crate) board: Board,
     matrix: Matrix,

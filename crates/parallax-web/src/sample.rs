@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use parallax_aggregator::{
-    BoxFuture, CheckEvent, CheckRefusal, CheckStream, HistoryMinute, PanelMember, ReadError, ReadSide,
+    BoxFuture, CheckEvent, CheckRefusal, CheckStream, HistoryMinute, Note, PanelMember, ReadError, ReadSide,
     ReportInput, ReportShares, SiteView, VantagePoint,
 };
 use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros};
@@ -87,6 +87,7 @@ impl FakeReadSide {
         let id = Self::check_id(&target.host);
         let known = self.sites.iter().find(|view| view.host == target.host);
         let view = known.map_or_else(|| sites::up_site(target.host.clone()), |view| (**view).clone());
+        let view = SiteView { target: target.clone(), ..view };
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         let joined = checks.contains_key(&id);
         if !joined {
@@ -164,7 +165,7 @@ impl ReadSide for FakeReadSide {
         };
         let bare = typed.trim().to_ascii_lowercase();
         let bare = bare.trim_start_matches("https://").trim_start_matches("http://");
-        let host = bare.split('/').next().unwrap_or_default();
+        let host = bare.split(['/', '?']).next().unwrap_or_default();
         let host: Host = host.parse().map_err(|_| {
             let shown: String = typed.chars().take(60).collect();
             refuse(
@@ -177,7 +178,16 @@ impl ReadSide for FakeReadSide {
             let message = "We test public websites only: this address is private or reserved. Type a site’s public name.";
             return Err(refuse("ip_special", "PRIVATE_ADDRESS", message.to_owned()));
         }
-        Ok(Target::site_default(host))
+        let path = bare.split_once('?').and_then(|(_, query)| format!("/?{query}").parse().ok());
+        let target = Target::site_default(host);
+        Ok(match path {
+            Some(path) => Target { path, ..target },
+            None => target,
+        })
+    }
+
+    fn notes(&self, target: &Target) -> Vec<Note> {
+        if target.path.as_str().contains('?') { vec![Note::QueryIsPublic] } else { Vec::new() }
     }
 
     fn sites(&self) -> Arc<Vec<Arc<SiteView>>> {

@@ -64,6 +64,13 @@ band-first-reach = { $answered ->
        *[other] Die ersten { $answered } Prüfer erreichen
     } sie. Es fehlen noch { $waiting }.
 
+note-query-public = Alles nach dem ? schickt jeder Prüfer an die Website: Prüfungen sind öffentlich.
+note-query-secret = Was nach dem ? steht, sieht nach einem Geheimnis aus, und Prüfungen sind öffentlich: Prüfen Sie die Website besser ohne.
+note-fragment = Was nach dem # steht, verlässt einen Browser nie und wurde weggelassen.
+note-respelled = Einige Zeichen waren ungewöhnlich; gelesen wurde { $read }.
+note-international = { $unicode } heißt im DNS { $ascii }.
+note-lookalike = { $ascii } ist mit Buchstaben geschrieben, die anderen gleichen: Vergewissern Sie sich, dass es die gemeinte Website ist.
+
 second-up = { $worked } von { $total } Prüfern haben sie erreicht.
 second-up-in = { $worked } von { $total } Prüfern haben sie erreicht; übliche Zeit bis zum ersten Byte: { $time }.
 second-down = { $failing } von { $total } Prüfern scheitern. Die meisten sehen: { $what }.

@@ -64,6 +64,13 @@ band-first-reach = { $answered ->
        *[other] The first { $answered } testers reach
     } it. Still waiting for { $waiting }.
 
+note-query-public = Everything after the ? is sent to the site by every tester: checks are public.
+note-query-secret = What stands after the ? looks like a secret, and checks are public: better check the site without it.
+note-fragment = What stands after the # never leaves a browser and was left out.
+note-respelled = Some characters were unusual; this was read as { $read }.
+note-international = { $unicode } is { $ascii } in the DNS.
+note-lookalike = { $ascii } is written with letters that look like others: make sure it is the site you mean.
+
 second-up = { $worked } of { $total } testers reached it.
 second-up-in = { $worked } of { $total } testers reached it; typical time to the first byte { $time }.
 second-down = { $failing } of { $total } testers fail. Most see: { $what }.

@@ -34,6 +34,8 @@ struct Started {
     /// Its events.
     events: String,
     target: String,
+    /// What whoever asked should know about it: sentences.
+    notes: Vec<String>,
     /// Whether it ran already.
     joined: bool,
 }
@@ -71,6 +73,7 @@ pub(crate) async fn start(
         id: stream.id.to_string(),
         events: format!("{}/api/v1/checks/{}/events", app.base_url, stream.id),
         target: stream.target.to_string(),
+        notes: app.read.notes(&stream.target).iter().map(ToString::to_string).collect(),
         joined: stream.joined,
         url: url.clone(),
     };

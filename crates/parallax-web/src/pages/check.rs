@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use parallax_aggregator::Note;
 use parallax_model::{CheckId, Diagnosis};
 use serde::Deserialize;
 
@@ -118,6 +119,8 @@ pub(crate) struct CheckPage {
     pub(crate) id: String,
     pub(crate) host: String,
     pub(crate) target: String,
+    /// What whoever typed it should know about it.
+    pub(crate) notes: Vec<String>,
     pub(crate) started: Option<Moment>,
     pub(crate) found: Findings,
     pub(crate) own: OwnTest,
@@ -125,7 +128,7 @@ pub(crate) struct CheckPage {
 }
 
 impl CheckPage {
-    pub(crate) fn new(t: Lang, frame: Frame, id: CheckId, board: &Board) -> Self {
+    pub(crate) fn new(t: Lang, frame: Frame, (id, notes): (CheckId, &[Note]), board: &Board) -> Self {
         let target = &board.target;
         Self {
             t,
@@ -133,11 +136,26 @@ impl CheckPage {
             id: id.to_string(),
             host: target.host.to_string(),
             target: target.to_string(),
+            notes: notes.iter().map(|note| said(t, note)).collect(),
             started: board.started_at.map(|at| Moment::said(t, at)),
             found: Findings::new(t, board, Band::of_check(t, board)),
             own: OwnTest { origin: format!("{}://{}", target.scheme.as_str(), target.host) },
             ask: AskBox::of(target.host.as_str()),
         }
+    }
+}
+
+/// A note in words.
+fn said(t: Lang, note: &Note) -> String {
+    match note {
+        Note::QueryIsPublic => t.text("note-query-public"),
+        Note::QueryLooksSecret => t.text("note-query-secret"),
+        Note::FragmentDropped => t.text("note-fragment"),
+        Note::Respelled { read } => t.with("note-respelled").s("read", read).text(),
+        Note::International { ascii, unicode } => {
+            t.with("note-international").s("ascii", ascii).s("unicode", unicode).text()
+        }
+        Note::LookAlike { ascii } => t.with("note-lookalike").s("ascii", ascii).text(),
     }
 }
 
@@ -196,13 +214,14 @@ pub(crate) async fn show(
         return Ok(missing(&app, (&visit, &request), nowhere));
     };
     let board = board_so_far(&stream);
+    let notes = app.read.notes(&board.target);
     let host = &board.target.host;
     // A site that only this check knows has no feed.
     let feed = app.read.site(host).map(|_| format!("/s/{host}/feed.atom"));
     let frame = Frame::new(&app, &visit, "").with_feed(feed.unwrap_or_default());
     if how.live.as_deref() != Some("html") {
         return Ok(with_own_test(
-            page(&CheckPage::new(t, frame, id, &board), StatusCode::OK, &request),
+            page(&CheckPage::new(t, frame, (id, &notes), &board), StatusCode::OK, &request),
             &board,
         ));
     }
@@ -210,8 +229,8 @@ pub(crate) async fn show(
         return Ok(Redirect::to(&format!("{}/c/{id}", t.base())).into_response());
     }
     match Feed::new(&app, t, stream, peer.ip()) {
-        Some(feed) => Ok(streamed(t, feed, frame, (id, &board))),
-        None => Ok(page(&CheckPage::new(t, frame, id, &board), StatusCode::OK, &request)),
+        Some(feed) => Ok(streamed(feed, frame, (id, notes), &board)),
+        None => Ok(page(&CheckPage::new(t, frame, (id, &notes), &board), StatusCode::OK, &request)),
     }
 }
 
@@ -226,7 +245,8 @@ fn with_own_test(mut response: Response, board: &Board) -> Response {
     response
 }
 
-fn streamed(t: Lang, feed: Feed, frame: Frame, (id, board): (CheckId, &Board)) -> Response {
+fn streamed(feed: Feed, frame: Frame, (id, notes): (CheckId, Vec<Note>), board: &Board) -> Response {
+    let t = feed.t;
     let told = |text: Result<String, askama::Error>| {
         text.unwrap_or_else(|error| {
             tracing::error!(%error, "a part of a streamed page could not be rendered");
@@ -239,6 +259,7 @@ fn streamed(t: Lang, feed: Feed, frame: Frame, (id, board): (CheckId, &Board)) -
     let stage = move |board: &Board| {
         told(LiveStage { t, band: Band::of_check(t, board), hops: hops(t, board) }.render())
     };
-    let close = move |board: &Board| told(LiveClose { page: CheckPage::new(t, frame, id, board) }.render());
+    let close =
+        move |board: &Board| told(LiveClose { page: CheckPage::new(t, frame, (id, &notes), board) }.render());
     live::html(feed, open, (row, stage), close)
 }

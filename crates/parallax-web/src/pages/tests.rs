@@ -344,6 +344,21 @@ async fn the_api_says_what_the_pages_say() {
 }
 
 #[tokio::test]
+async fn who_types_a_query_is_told_that_it_is_public() {
+    let app = app();
+    let check = post(&app, "/check", "site=games.example%3Fq%3D1").await.header("location").to_owned();
+    assert!(
+        get(&app, &check).await.body.contains("Everything after the ? is sent to the site by every tester")
+    );
+    let request = Request::post("/api/v1/checks").header("content-type", "application/json");
+    let started = send(&app, request.body(Body::from("{\"site\":\"games.example?q=1\"}")).unwrap()).await;
+    let note = "The part after '?' is sent to the site by every probe: checks are public.";
+    assert_eq!(parsed(&started.body)["notes"], serde_json::json!([note]));
+    let check = post(&app, "/check", "site=news.example").await.header("location").to_owned();
+    assert!(!get(&app, &check).await.body.contains("Everything after the ?"));
+}
+
+#[tokio::test]
 async fn events_are_numbered_can_be_resumed_and_end() {
     let app = app();
     let check = post(&app, "/check", "site=videohub.example").await.header("location").to_owned();
