@@ -51,6 +51,7 @@ pub(crate) fn of_lint() -> Vec<Part> {
         part("format", [build(["fmt", "--all", "--", "--check", "--color=never"])]),
         part("tidy", [Work::Tidy]),
         part("clippy", [build(clippy)]),
+        part("docs", [build(["doc", "--workspace", "--no-deps", "--document-private-items"])]),
     ]
 }
 
