@@ -92,7 +92,7 @@ pub(crate) fn write(events: &[Arc<CheckEvent>]) -> Vec<u8> {
     GetCheckResponse { events: events.iter().map(|e| to_wire(e, false)).collect() }.encode_to_vec()
 }
 
-/// Reads what [`write`] wrote; `None` when the bytes are something else.
+/// Reads what [`write`](fn@write) wrote; `None` when the bytes are something else.
 pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Arc<CheckEvent>>> {
     let kept = GetCheckResponse::decode(bytes).ok()?;
     kept.events.iter().map(|e| from_wire(e).ok().map(Arc::new)).collect()

@@ -2,10 +2,10 @@
 //!
 //! Three steps, each a pure function from one serialisable type to the next:
 //!
-//! 1. [`observe`]: a [`World`] (what agents, visitors and reports said) becomes [`Observations`]: results in canonical order,
+//! 1. [`observe()`]: a [`World`] (what agents, visitors and reports said) becomes [`Observations`]: results in canonical order,
 //!    without duplicates, each with its weight.
-//! 2. [`analyse`]: the priced noisy-OR scan finds the smallest set of scopes that explains what fails ([`Analysis`]).
-//! 3. [`judge`]: rules turn that into a verdict with its cause, sentences and what is missing (a `Diagnosis`).
+//! 2. [`analyse()`]: the priced noisy-OR scan finds the smallest set of scopes that explains what fails ([`Analysis`]).
+//! 3. [`judge()`]: rules turn that into a verdict with its cause, sentences and what is missing (a `Diagnosis`).
 //!
 //! [`diagnose`] does all three, [`answer_line`] does them for one line of JSON. The order in which results come, and how often the
 //! same one comes, change nothing.

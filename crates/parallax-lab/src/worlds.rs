@@ -1,7 +1,7 @@
 //! Simulated worlds for the diagnosis, each with what is true of it: made from a seed, the same everywhere, with the dirt that
 //! real panels have (agents that fail, lie, stand elsewhere than they say, or say nothing).
 //!
-//! [`snapshot`] makes one moment, [`stream`](mod@stream) hours of one site, [`liars`] panels in which many lie, [`signature`]
+//! [`snapshot`](fn@snapshot) makes one moment, [`stream`](mod@stream) hours of one site, [`liars`] panels in which many lie, [`signature`]
 //! sites that break for a known reason. [`seeds`] keeps what is fitted apart from what is measured.
 //!
 //! Nothing here knows how a method works: [`story`] tells faults as probes see them, [`params`] holds the numbers.

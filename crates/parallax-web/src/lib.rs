@@ -3,7 +3,7 @@
 //! Pages are complete without JavaScript. A page and its JSON are made by the same view code, so they cannot say different things.
 //!
 //! It decides nothing: what may be probed is said by the policy behind the read side, what results mean by the diagnosis.
-//! It keeps nothing: no visitor's address is stored, logged or passed on. It opens no socket by itself: [`serve`] is given one.
+//! It keeps nothing: no visitor's address is stored, logged or passed on. It opens no socket by itself: [`serve()`] is given one.
 
 #![forbid(unsafe_code)]
 

@@ -16,12 +16,12 @@ use crate::{api, assets, cache, compress, headers, indexing, limits, live, outpu
 pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024;
 
 /// The pages and the REST API. It has a fallback of its own (the page that says there is no such page): whoever merges other
-/// routes in resets theirs first. Handlers need `ConnectInfo<Peer>` on every request: [`serve`](crate::serve) puts it there.
+/// routes in resets theirs first. Handlers need `ConnectInfo<Peer>` on every request: [`serve`](crate::serve()) puts it there.
 pub fn router(state: WebState) -> Router {
     site(state).0
 }
 
-/// The same, and the pages it keeps, for [`serve`](crate::serve) to look at first.
+/// The same, and the pages it keeps, for [`serve`](crate::serve()) to look at first.
 pub fn site(state: WebState) -> (Router, KeptPages) {
     let app = Arc::new(Shared::new(state));
     let kept = KeptPages(Arc::clone(&app));
