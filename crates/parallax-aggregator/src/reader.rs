@@ -197,7 +197,7 @@ impl ReadSide for Reader {
                 ReportKind::Works => None,
             };
             let now = self.core.now();
-            let reporter = report.from.map_or(0, |address| self.core.reporter_key.reporter(address));
+            let reporter = report.from.map_or(0, |address| self.core.reporter_key.reporter(address, now));
             if !lock(&self.core.report_budget).charge(reporter, now) {
                 return Ok(false);
             }

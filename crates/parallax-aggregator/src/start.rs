@@ -141,7 +141,7 @@ impl Aggregator {
             tasks: tasks.clone(),
             agents_port: agents_listener.local_addr().map_or(0, |a| a.port()),
             operator_key,
-            reporter_key: ReporterKey::new(rng.random()),
+            reporter_key: ReporterKey::new(Rng::from_rng(&mut rng), now),
             schedule: Mutex::default(),
             crowd: Mutex::default(),
             reports: Reports::default(),
