@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use parallax_bus::Published;
 use parallax_diagnose::{AgentsNow, Breaker, MOMENT, Trust, Why, is_bad};
 use parallax_model::{
@@ -50,7 +51,7 @@ pub(crate) struct Changes {
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     // Found by its hash for every row of every batch; where the order matters, it is made.
-    entries: HashMap<Target, Entry>,
+    entries: HashMap<Target, Entry, RandomState>,
     cells: Cells,
     /// Batches with a target that nobody watches and nobody asked for as a site.
     unasked: u64,
@@ -79,7 +80,7 @@ pub(crate) struct Turn<'a> {
     pub now: UnixMicros,
     /// What visitors reported, by site.
     pub reports: &'a BTreeMap<Host, Arc<Reported>>,
-    /// Agents that are connected, with their places.
+    /// Agents that are connected, with their places; in the order of the agents.
     pub connected: &'a [(AgentId, Arc<Vantage>)],
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
 use parallax_model::{Host, Micros, UnixMicros};
 use parallax_proto::batch::{Results, TargetRows};
 
@@ -56,7 +57,7 @@ impl Counting {
 /// minute is taken together, late results too: so one moment tells what is counted.
 #[derive(Debug, Default)]
 pub(crate) struct Minutes {
-    open: BTreeMap<UnixMicros, HashMap<(UnixMicros, Host), Counting>>,
+    open: BTreeMap<UnixMicros, HashMap<(UnixMicros, Host), Counting, RandomState>>,
 }
 
 /// The start of the minute that `at` is in.

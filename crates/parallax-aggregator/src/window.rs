@@ -11,10 +11,11 @@ mod seen;
 mod track;
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use parallax_diagnose::{CertProblem, Trial, World, WorldAgent, WorldReports, WorldResult, covers, onset};
 use parallax_model::{
@@ -53,7 +54,7 @@ pub(crate) fn reach(interval: Option<Duration>) -> Duration {
 pub(crate) struct Around<'a> {
     /// What visitors reported.
     pub reported: &'a Reported,
-    /// Agents that are connected, with their places.
+    /// Agents that are connected, with their places; in the order of the agents.
     pub connected: &'a [(AgentId, Arc<Vantage>)],
     /// Agents that fell silent together with their whole network: they are not asked, and what they said last does not count.
     pub silent: &'a BTreeSet<AgentId>,
@@ -83,7 +84,7 @@ impl Window {
             interval,
             tracks: Vec::new(),
             places: HashTable::new(),
-            hashes: RandomState::new(),
+            hashes: RandomState::default(),
             order: OnceLock::new(),
             shared: Shared::default(),
             oldest: UnixMicros(i64::MAX),
@@ -218,9 +219,10 @@ impl Window {
     /// in the world without results.
     pub(crate) fn world(&self, now: UnixMicros, around: &Around<'_>) -> World {
         let mut world = World::default();
-        let unheard = |agent: &AgentId| self.track(agent).is_none_or(Track::is_empty);
+        world.agents.reserve(self.tracks.len());
+        world.results.reserve(self.tracks.len() * ROUNDS);
         if self.interval.is_some() {
-            let asked = around.connected.iter().filter(|(agent, _)| unheard(agent));
+            let asked = self.unheard(around.connected);
             world.agents.extend(asked.map(|(agent, vantage)| world_agent(agent, vantage)));
         }
         for track in self.newest().filter(|track| !around.silent.contains(track.agent())) {
@@ -241,6 +243,19 @@ impl Window {
         }
         world.changes = memory::changes(self.tracks.iter().map(|track| track.habits()), now);
         world
+    }
+
+    /// Those of these agents, which are in their order, that have no result in it.
+    fn unheard<'a>(
+        &self,
+        connected: &'a [(AgentId, Arc<Vantage>)],
+    ) -> impl Iterator<Item = &'a (AgentId, Arc<Vantage>)> {
+        // Both are in the same order: a look-up of each agent would cost more than all else.
+        let mut heard = self.newest().map(Track::agent).peekable();
+        connected.iter().filter(move |(agent, _)| {
+            while heard.next_if(|heard| *heard < agent).is_some() {}
+            heard.peek().is_none_or(|heard| *heard != agent)
+        })
     }
 
     /// When the fault of these scopes began, not before `earliest`; [`ONSET_KEPT`] is how far back it can be told.

@@ -66,24 +66,31 @@ pub fn unpack(bytes: &[u8]) -> Result<ResultColumns, WireError> {
 }
 
 fn unpack_by(known: &Known, bytes: &[u8]) -> Result<ResultColumns, WireError> {
-    let plain = if bytes.starts_with(&ZSTD_MAGIC) {
-        known.decompress(bytes).map_err(|error| WireError::invalid("columns", error))?.into()
-    } else if bytes.len() > MAX_BATCH_BYTES {
+    let plain = plain(known, bytes)?.map_or_else(|| Bytes::copy_from_slice(bytes), Bytes::from);
+    wire::decode(&plain).map_err(|error| WireError::invalid("columns", error))
+}
+
+/// What was compressed; `None` when it was not.
+fn plain(known: &Known, bytes: &[u8]) -> Result<Option<Vec<u8>>, WireError> {
+    if bytes.starts_with(&ZSTD_MAGIC) {
+        return known.decompress(bytes).map(Some).map_err(|error| WireError::invalid("columns", error));
+    }
+    if bytes.len() > MAX_BATCH_BYTES {
         return Err(WireError::invalid("columns", format_args!("more than {MAX_BATCH_BYTES} bytes")));
-    } else {
-        Bytes::copy_from_slice(bytes)
-    };
-    wire::decode(plain).map_err(|error| WireError::invalid("columns", error))
+    }
+    Ok(None)
 }
 
 /// Bytes that [`pack`] made, as results; `count` is what the message around them says.
 pub fn read(bytes: &[u8], count: u32, known: &Known) -> Result<Results, WireError> {
-    let columns = unpack_by(known, bytes)?;
+    let plain = plain(known, bytes)?;
+    let read = wire::decode_apart(plain.as_deref().unwrap_or(bytes));
+    let (columns, dictionaries) = read.map_err(|error| WireError::invalid("columns", error))?;
     if columns.count != count {
         let why = format_args!("the message says {count}, the columns hold {}", columns.count);
         return Err(WireError::invalid("count", why));
     }
-    Results::new(columns, known)
+    Results::of(columns, &dictionaries, known)
 }
 
 /// Decodes a batch into results, all of them.

@@ -73,7 +73,9 @@ impl Play {
 
     fn evaluate(&mut self, s: i64) {
         let Self { board, agents, reports, ids, incidents, said, .. } = self;
-        let turn = Turn { now: at(s), reports, connected: agents };
+        let mut connected = agents.clone();
+        connected.sort_by(|a, b| a.0.cmp(&b.0));
+        let turn = Turn { now: at(s), reports, connected: &connected };
         let changes = board.evaluate(turn, || {
             *ids += 1;
             IncidentId(*ids)

@@ -37,7 +37,9 @@ impl Mark {
         }
         if !failed {
             let ttfb = seen.first_byte().map(parallax_model::Micros::as_millis_f64);
-            let slow = ttfb.zip(usual_ms()).is_some_and(|(ttfb, usual)| is_slow(ttfb, usual));
+            // Most answers are slow for nobody, and what is usual takes some work.
+            let slow = |ms| is_slow(ms, 0.0) && usual_ms().is_some_and(|usual| is_slow(ms, usual));
+            let slow = ttfb.is_some_and(slow);
             return Some(if slow { Self::Slow } else { Self::Works });
         }
         let own = seen.outcome.kind().is_some_and(|kind| kind.is_agent() || kind.is_blocked());

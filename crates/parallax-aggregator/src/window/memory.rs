@@ -2,9 +2,11 @@
 //!
 //! One agent that sees something new proves nothing (it may have met another server); that most of them do at the same time does.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash};
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use foldhash::quality::FixedState;
 use parallax_diagnose::{Change, ChangeKind};
 use parallax_model::{Layer, UnixMicros};
 
@@ -49,6 +51,35 @@ impl Known {
 /// How many bits of a value's hash are kept: enough to tell a handful apart.
 const HASH_BITS: u32 = 30;
 
+/// Which parts of a result are those of the newest one before.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Same {
+    pub(super) dns: bool,
+    pub(super) tls: bool,
+    /// And that one was good too, as only good ones count here.
+    pub(super) emitter: bool,
+}
+
+impl Same {
+    /// Of `seen`, which is newer than `newest`.
+    pub(super) fn of(seen: &Seen, newest: &Seen) -> Self {
+        Self {
+            dns: same(newest.dns.as_ref(), seen.dns.as_ref()),
+            tls: same(newest.tls.as_ref(), seen.tls.as_ref()),
+            emitter: newest.outcome.is_ok() && same(newest.emitter.as_ref(), seen.emitter.as_ref()),
+        }
+    }
+}
+
+/// Whether both are the same piece of memory, or nothing.
+fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    }
+}
+
 /// What one agent is used to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Habits {
@@ -63,18 +94,17 @@ const CDN: u8 = 2;
 const DEPLOY: u8 = 3;
 
 impl Habits {
-    /// Takes in what a result shows. Where it is known to show the same answers, or the same certificate, as the newest one before,
-    /// these are not looked into again.
-    pub(super) fn notice(&mut self, seen: &Seen, (same_dns, same_tls): (bool, bool)) {
+    /// Takes in what a result shows. What is known to be the same as in the newest one before is not looked into again.
+    pub(super) fn notice(&mut self, seen: &Seen, same: Same) {
         let at = seconds(seen.at);
         if let Some(dns) = seen.dns.as_ref().filter(|dns| !dns.addresses.is_empty())
-            && !(same_dns && self.again(DNS, at))
+            && !(same.dns && self.again(DNS, at))
         {
             let networks: Vec<u32> = dns.addresses.iter().map(|ip| hash(&prefix(*ip))).collect();
             self.see(DNS, &networks, at);
         }
         if let Some(tls) = seen.tls.as_ref()
-            && !(same_tls && self.again(CERTIFICATE, at))
+            && !(same.tls && self.again(CERTIFICATE, at))
         {
             self.see(CERTIFICATE, &[hash(&(&tls.subject, &tls.issuer, tls.not_after))], at);
         }
@@ -82,7 +112,9 @@ impl Habits {
         if let Some(emitter) = seen.emitter.as_ref().filter(|e| seen.outcome.is_ok() && &*e.name != "unknown")
         {
             let kind = if emitter.layer == Layer::Edge { CDN } else { DEPLOY };
-            self.see(kind, &[hash(&emitter.name)], at);
+            if !(same.emitter && self.again(kind, at)) {
+                self.see(kind, &[hash(&emitter.name)], at);
+            }
         }
     }
 
@@ -142,9 +174,7 @@ fn prefix(ip: IpAddr) -> ([u8; 6], bool) {
 }
 
 fn hash(value: &impl Hash) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    (hasher.finish() >> (u64::BITS - HASH_BITS)) as u32
+    (FixedState::default().hash_one(value) >> (u64::BITS - HASH_BITS)) as u32
 }
 
 /// The changes that most agents noticed.
@@ -171,8 +201,6 @@ fn ago_s(habits: impl Iterator<Item = Habit>, now: UnixMicros) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use parallax_model::{Emitter, ProbeResult, TlsFacts};
     use parallax_proto::batch::Results;
 
@@ -202,7 +230,7 @@ mod tests {
     fn notice(habits: &mut Habits, result: &ProbeResult, at: UnixMicros) {
         let batch = Results::from_results(std::slice::from_ref(result)).expect("it travels");
         let look = Looks::default().of(&batch, 0);
-        habits.notice(&Seen::of(&batch, 0, at, look), (false, false));
+        habits.notice(&Seen::of(&batch, 0, at, look), Same::default());
     }
 
     /// Ten agents for twenty minutes, then so many of them see something else.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use parallax_model::{
     BeaconState, BodyFacts, CheckId, DnsFacts, Emitter, Family, H3Advert, Micros, Outcome, PageKind, Phases,
     ProbeResult, Protocol, Redirect, RetryOutcome, StatusCode, Target, TieBreakers, TlsFacts, UnixMicros,
@@ -110,7 +111,7 @@ const UNUSED_LOOKS: usize = 32;
 /// Every look that a round of one window has.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Looks {
-    known: HashSet<Arc<Look>>,
+    known: HashSet<Arc<Look>, RandomState>,
     /// How many there were in use when it was swept last.
     used: usize,
 }

@@ -8,7 +8,7 @@ use parallax_model::{AgentId, FailureKind, NetworkKind, Scope, StatusCode, UnixM
 use parallax_proto::batch::Results;
 
 use super::marks::{Mark, Marked, Marks};
-use super::memory::Habits;
+use super::memory::{Habits, Same};
 use super::rows::KeptRow;
 use super::seen::{Look, Looks, Rest, Rounds, Seen};
 use super::told_result;
@@ -167,7 +167,6 @@ impl Track {
         let look = known.map_or_else(|| shared.looks.of(results, row), |known| Arc::clone(&known.look));
         let seen = Seen::of(results, row, at, look);
         let newest = self.recent.newest();
-        let same_dns = newest.is_some_and(|newest| same(newest.dns.as_ref(), seen.dns.as_ref()));
         let is_newest = newest.is_none_or(|newest| newest.order() < seen.order());
         let place = if is_newest {
             self.recent.len()
@@ -177,8 +176,8 @@ impl Track {
         if self.recent.get(place).is_some_and(|known| known.is(&seen)) {
             return;
         }
-        let same_tls = newest.is_some_and(|newest| same(newest.tls.as_ref(), seen.tls.as_ref()));
-        self.habits.notice(&seen, (same_dns && is_newest, same_tls && is_newest));
+        let same = newest.filter(|_| is_newest).map(|newest| Same::of(&seen, newest));
+        self.habits.notice(&seen, same.unwrap_or_default());
         if is_newest {
             if !Arc::ptr_eq(&self.vantage, vantage) {
                 self.vantage = Arc::clone(vantage);
@@ -331,15 +330,6 @@ impl Track {
             rest: self.rest.clone(),
             seen: seen.clone(),
         })
-    }
-}
-
-/// Whether both are the same piece of memory, or nothing.
-fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::{fmt, io};
 
-use bytes::Bytes;
+use foldhash::fast::RandomState;
 use parallax_model::{DnsFacts, Emitter, Target, TlsFacts};
 use prost::Message;
 use zstd::bulk::Decompressor;
@@ -71,14 +71,14 @@ pub(super) struct Shelf<Wire, Value> {
 /// Values by the bytes they came as.
 #[derive(Debug)]
 struct Remembered<Value> {
-    values: HashMap<Box<[u8]>, Value>,
+    values: HashMap<Box<[u8]>, Value, RandomState>,
     /// Of the encoded values.
     bytes: usize,
 }
 
 impl<Value> Default for Remembered<Value> {
     fn default() -> Self {
-        Self { values: HashMap::new(), bytes: 0 }
+        Self { values: HashMap::default(), bytes: 0 }
     }
 }
 
@@ -92,19 +92,19 @@ impl<Wire: Message + Default, Value: Clone> Shelf<Wire, Value> {
     /// Reads a dictionary.
     pub(super) fn read(
         &self,
-        entries: &[Bytes],
+        entries: &[&[u8]],
         convert: impl Fn(&Wire) -> Result<Value, WireError>,
     ) -> Result<Vec<Value>, WireError> {
         let mut fresh = Vec::new();
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-        let value = |entry: &Bytes| {
-            if let Some(value) = values.values.get(entry.as_ref()) {
+        let value = |entry: &&[u8]| {
+            if let Some(value) = values.values.get(*entry) {
                 return Ok(value.clone());
             }
-            let wire = Wire::decode(entry.clone()).map_err(|e| WireError::invalid("dictionary", e))?;
+            let wire = Wire::decode(*entry).map_err(|e| WireError::invalid("dictionary", e))?;
             let value = convert(&wire)?;
             if entry.len() <= MAX_BYTES {
-                fresh.push((Box::from(entry.as_ref()), value.clone()));
+                fresh.push((Box::from(*entry), value.clone()));
             }
             Ok(value)
         };
@@ -133,35 +133,41 @@ mod tests {
     use super::*;
     use crate::convert::target_from_wire;
 
-    fn entries(from: usize, count: usize) -> Vec<Bytes> {
+    fn entries(from: usize, count: usize) -> Vec<Vec<u8>> {
         let target = |n: usize| types::Target {
             scheme: 1,
             host: format!("h{n}.example.com"),
             port: 80,
             path: "/".to_owned(),
         };
-        (from..from + count).map(|n| target(n).encode_to_vec().into()).collect()
+        (from..from + count).map(|n| target(n).encode_to_vec()).collect()
+    }
+
+    fn slices(entries: &[Vec<u8>]) -> Vec<&[u8]> {
+        entries.iter().map(Vec::as_slice).collect()
     }
 
     #[test]
     fn what_was_met_before_is_read_once_and_shared() {
         let shelf = Shelf::<types::Target, Target>::default();
-        let read = |entries: &[Bytes], convert: fn(&types::Target) -> Result<Target, WireError>| {
-            shelf.read(entries, convert)
+        let read = |entries: &[Vec<u8>], convert: fn(&types::Target) -> Result<Target, WireError>| {
+            shelf.read(&slices(entries), convert)
         };
         let first = read(&entries(1, 2), |t| target_from_wire(Some(t))).expect("good targets");
         let again = read(&entries(1, 2), |_| Err(WireError::Missing("asked again"))).expect("known");
         assert_eq!(first, again);
         assert!(std::ptr::eq(first[0].host.as_str(), again[0].host.as_str()));
         assert_eq!(read(&entries(9, 1), |_| Err(WireError::Missing("new"))), Err(WireError::Missing("new")));
-        assert!(read(&[Bytes::from_static(b"\xff")], |t| target_from_wire(Some(t))).is_err());
+        assert!(read(&[b"\xff".to_vec()], |t| target_from_wire(Some(t))).is_err());
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let shelf = Shelf::<types::Target, Target>::default();
         for n in 0..5 {
-            shelf.read(&entries(n * 10_000, 10_000), |t| target_from_wire(Some(t))).expect("good targets");
+            shelf
+                .read(&slices(&entries(n * 10_000, 10_000)), |t| target_from_wire(Some(t)))
+                .expect("good targets");
         }
         let kept = shelf.values.read().expect("not poisoned");
         assert!(kept.values.len() <= MAX_VALUES && kept.bytes <= MAX_SHELF_BYTES);

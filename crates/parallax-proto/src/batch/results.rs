@@ -10,6 +10,7 @@ use parallax_model::{
 
 use super::rows::{Mark, Number, Rows, TIMES};
 use super::scale::Scale;
+use super::wire::{Dictionaries, Taken};
 use super::{Known, MAX_BATCH_RESULTS, encode};
 use crate::WireError;
 use crate::convert::{
@@ -86,33 +87,43 @@ impl ByTarget<'_> {
 impl Results {
     /// Checks columns as a whole, so that a bad batch yields nothing. What `known` has met before is taken from there.
     pub fn new(mut columns: ResultColumns, known: &Known) -> Result<Self, WireError> {
+        let taken = Taken::out_of(&mut columns);
+        Self::of(columns, &taken.dictionaries(), known)
+    }
+
+    /// As [`Results::new`], from columns without these dictionaries.
+    pub(super) fn of(
+        mut columns: ResultColumns,
+        dictionaries: &Dictionaries<'_>,
+        known: &Known,
+    ) -> Result<Self, WireError> {
         if columns.count > MAX_BATCH_RESULTS {
             return Err(WireError::TooMany { got: columns.count, limit: MAX_BATCH_RESULTS });
         }
-        dictionaries_fit(&columns)?;
-        let c = &mut columns;
+        dictionaries_fit(&columns, dictionaries)?;
+        let (c, d) = (&mut columns, dictionaries);
         let results = Self {
-            rows: Rows::read(c, c.targets.len())?,
+            rows: Rows::read(c, d.targets.len())?,
             first: 0,
             scale: Scale::new(c.timing_bits),
             started_unit_us: i64::from(c.started_unit_us.max(1)),
             waited_us: u64::from(c.waited_s) * 1_000_000,
-            targets: known.targets.read(&c.targets, |t| target_from_wire(Some(t)))?,
-            addresses: c
+            targets: known.targets.read(&d.targets, |t| target_from_wire(Some(t)))?,
+            addresses: d
                 .addresses
                 .iter()
                 .map(|a| address_from_wire("addresses", a))
                 .collect::<Result<_, _>>()?,
-            checks: c.checks.iter().map(|b| check_id_from_wire(b)).collect::<Result<_, _>>()?,
-            emitters: known.emitters.read(&c.emitters, |e| emitter_from_wire(e).map(Arc::new))?,
-            dns: known.dns.read(&c.dns, |d| dns_from_wire(d, None).map(Arc::new))?,
-            tls: known.tls.read(&c.tls, |t| tls_from_wire(t).map(Arc::new))?,
+            checks: d.checks.iter().map(|b| check_id_from_wire(b)).collect::<Result<_, _>>()?,
+            emitters: known.emitters.read(&d.emitters, |e| emitter_from_wire(e).map(Arc::new))?,
+            dns: known.dns.read(&d.dns, |d| dns_from_wire(d, None).map(Arc::new))?,
+            tls: known.tls.read(&d.tls, |t| tls_from_wire(t).map(Arc::new))?,
             redirects: c
                 .redirects
                 .iter()
                 .map(|list| redirects_from_wire(&list.redirects))
                 .collect::<Result<_, _>>()?,
-            digests: c.digests.iter().map(|d| digest(d)).collect::<Result<_, _>>()?,
+            digests: d.digests.iter().map(|d| digest(d)).collect::<Result<_, _>>()?,
             extras: extras(&c.extras, c.count)?,
         };
         results.check()?;
@@ -180,11 +191,13 @@ impl Results {
     }
 
     /// Whether the result in this row is ok.
+    #[inline]
     pub fn is_ok(&self, row: usize) -> bool {
         self.rows.mark(Mark::Failure, row) == 0
     }
 
     /// How the result in this row ended.
+    #[inline]
     pub fn outcome(&self, row: usize) -> Outcome {
         let (failure, party) = (self.rows.mark(Mark::Failure, row), self.rows.mark(Mark::Party, row));
         if failure == 0 {
@@ -194,16 +207,19 @@ impl Results {
     }
 
     /// Whether the agent's own line worked around the probe in this row.
+    #[inline]
     pub fn beacon(&self, row: usize) -> BeaconState {
         beacon_from_wire(self.word(Mark::Beacon, row)).unwrap_or(BeaconState::Untested)
     }
 
     /// The time to the first byte in this row.
+    #[inline]
     pub fn first_byte(&self, row: usize) -> Option<Micros> {
         self.time(Number::FirstByteUs, row)
     }
 
     /// When the probe in this row began, by the agent's wall clock.
+    #[inline]
     pub fn started_at(&self, row: usize) -> UnixMicros {
         let started = self.rows.started.get(row).copied().unwrap_or(0);
         UnixMicros(started.saturating_mul(self.started_unit_us))
@@ -211,11 +227,15 @@ impl Results {
 
     /// When the result in this row was seen, for one that arrived at `received_at`: then, unless it lay in the agent's spool for more
     /// than a minute; in that case earlier by as much, whatever the agent's wall clock says.
+    #[inline]
     pub fn seen_at(&self, row: usize, received_at: UnixMicros) -> UnixMicros {
+        if self.waited_us == 0 {
+            return received_at;
+        }
         let last = self.rows.target.len().saturating_sub(1);
         let before_last = self.started_at(last).since(self.started_at(row));
         let age = self.waited_us.saturating_add(before_last.min(self.waited_us.max(MAX_SPAN_US)));
-        if age <= LATE_US || self.waited_us == 0 {
+        if age <= LATE_US {
             return received_at;
         }
         received_at.plus_micros(-age.min(MAX_AGE_US).cast_signed())
@@ -248,101 +268,121 @@ impl Results {
         }
     }
 
+    #[inline]
     fn extra(&self, row: usize) -> Option<&Extra> {
         let place = self.extras.binary_search_by_key(&row, |extra| extra.row as usize).ok()?;
         self.extras.get(place)
     }
 
     /// The check that asked for the result in this row.
+    #[inline]
     pub fn check_of(&self, row: usize) -> Option<CheckId> {
         entry(&self.checks, self.rows.mark(Mark::Check, row)).copied()
     }
 
     /// The address in this row.
+    #[inline]
     pub fn address(&self, row: usize) -> Option<IpAddr> {
         entry(&self.addresses, self.rows.mark(Mark::Address, row)).copied().flatten()
     }
 
     /// The IP family in this row.
+    #[inline]
     pub fn family(&self, row: usize) -> Option<Family> {
         ip_family_from_wire(self.word(Mark::Family, row))
     }
 
     /// The HTTP version in this row.
+    #[inline]
     pub fn protocol(&self, row: usize) -> Option<Protocol> {
         http_version_from_wire(self.word(Mark::Protocol, row))
     }
 
     /// Who wrote the answer in this row; shared by all rows that name it.
+    #[inline]
     pub fn emitter(&self, row: usize) -> Option<&Arc<Emitter>> {
         entry(&self.emitters, self.rows.mark(Mark::Emitter, row))
     }
 
     /// What the name lookup said in this row, but for [`Results::ttl_left_s`]; shared by all rows that say so.
+    #[inline]
     pub fn dns(&self, row: usize) -> Option<&Arc<DnsFacts>> {
         entry(&self.dns, self.rows.mark(Mark::Dns, row))
     }
 
     /// Seconds that the name lookup in this row stays good.
+    #[inline]
     pub fn ttl_left_s(&self, row: usize) -> Option<u32> {
         self.rows.number(Number::TtlLeftS, row).checked_sub(1)
     }
 
     /// What the handshake showed in this row; shared by all rows that show it.
+    #[inline]
     pub fn tls(&self, row: usize) -> Option<&Arc<TlsFacts>> {
         entry(&self.tls, self.rows.mark(Mark::Tls, row))
     }
 
     /// The redirects in this row.
+    #[inline]
     pub fn redirects(&self, row: usize) -> &[Redirect] {
         entry(&self.redirects, self.rows.mark(Mark::Redirects, row)).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Seconds of a Retry-After header in this row.
+    #[inline]
     pub fn retry_after_s(&self, row: usize) -> Option<u32> {
         self.rows.number(Number::RetryAfterS, row).checked_sub(1)
     }
 
     /// How the retry in this row ended.
+    #[inline]
     pub fn retry(&self, row: usize) -> Option<RetryOutcome> {
         retry_from_wire(self.word(Mark::Retry, row))
     }
 
     /// How the site in this row said that it speaks HTTP/3.
+    #[inline]
     pub fn h3_advert(&self, row: usize) -> Option<H3Advert> {
         h3_advert_from_wire(self.word(Mark::H3Advert, row))
     }
 
     /// What the page in this row says, when it is not the site's own.
+    #[inline]
     pub fn page(&self, row: usize) -> Option<PageKind> {
         self.body(row)?.page
     }
 
     /// What the extra probes in this row said.
+    #[inline]
     pub fn tie_breakers(&self, row: usize) -> TieBreakers {
         self.extra(row).map(|extra| extra.tie_breakers).unwrap_or_default()
     }
 
     /// What else there is to say in this row.
+    #[inline]
     pub fn detail(&self, row: usize) -> Option<&Arc<str>> {
         self.extra(row)?.detail.as_ref()
     }
 
+    #[inline]
     fn word(&self, mark: Mark, row: usize) -> i32 {
         number(self.rows.mark(mark, row))
     }
 
     /// The last status in this row.
+    #[inline]
     pub fn status(&self, row: usize) -> Option<StatusCode> {
         status_from_wire(self.rows.mark(Mark::Status, row)).ok().flatten()
     }
 
+    #[inline]
     fn time(&self, time: Number, row: usize) -> Option<Micros> {
         let place = self.rows.number(time, row).checked_sub(1)?;
         Some(Micros(self.scale.number(place)))
     }
 
     /// The times in this row.
+    #[inline]
     pub fn phases(&self, row: usize) -> Phases {
         let [dns, connect, tls, first_byte, body] = TIMES.map(|time| self.time(time, row));
         let times = [dns, connect, tls, first_byte, body];
@@ -352,6 +392,7 @@ impl Results {
     }
 
     /// What was read, in this row.
+    #[inline]
     pub fn body(&self, row: usize) -> Option<BodyFacts> {
         let length = self.rows.number(Number::BodyLength, row).checked_sub(1)?;
         Some(BodyFacts {
@@ -396,16 +437,16 @@ impl Results {
 }
 
 /// Each entry of a dictionary is there for a row: more of them than rows are only there to be read.
-fn dictionaries_fit(c: &ResultColumns) -> Result<(), WireError> {
+fn dictionaries_fit(c: &ResultColumns, d: &Dictionaries<'_>) -> Result<(), WireError> {
     let sizes = [
-        ("targets", c.targets.len()),
-        ("addresses", c.addresses.len()),
-        ("checks", c.checks.len()),
-        ("emitters", c.emitters.len()),
-        ("dns", c.dns.len()),
-        ("tls", c.tls.len()),
+        ("targets", d.targets.len()),
+        ("addresses", d.addresses.len()),
+        ("checks", d.checks.len()),
+        ("emitters", d.emitters.len()),
+        ("dns", d.dns.len()),
+        ("tls", d.tls.len()),
         ("redirects", c.redirects.len()),
-        ("digests", c.digests.len()),
+        ("digests", d.digests.len()),
         ("extras", c.extras.len()),
     ];
     match sizes.into_iter().find(|(_, size)| *size > c.count as usize) {
@@ -414,10 +455,12 @@ fn dictionaries_fit(c: &ResultColumns) -> Result<(), WireError> {
     }
 }
 
+#[inline]
 fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
+#[inline]
 fn entry<T>(values: &[T], reference: u32) -> Option<&T> {
     values.get(reference.checked_sub(1)? as usize)
 }

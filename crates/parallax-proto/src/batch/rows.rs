@@ -95,14 +95,17 @@ impl Number {
 }
 
 impl Rows {
+    #[inline]
     pub(super) fn mark(&self, mark: Mark, row: usize) -> u32 {
         at(&self.marks[mark as usize], row)
     }
 
+    #[inline]
     pub(super) fn number(&self, number: Number, row: usize) -> u32 {
         at(&self.numbers[number as usize], row)
     }
 
+    #[inline]
     pub(super) fn total(&self, row: usize) -> u32 {
         at(&self.total, row)
     }
@@ -171,6 +174,7 @@ impl Rows {
     }
 }
 
+#[inline]
 fn at(column: &[u32], row: usize) -> u32 {
     column.get(row).copied().unwrap_or(0)
 }

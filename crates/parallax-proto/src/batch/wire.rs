@@ -2,7 +2,7 @@
 //! lists that grow as they are filled; here a column is counted, made, and filled eight numbers at a time where they are small.
 //! Everything else in the message is left to the generated decoder, and both make the same of the same bytes.
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint};
 use prost::{DecodeError, Message as _};
 
@@ -20,51 +20,143 @@ enum Column<'a> {
     Long(&'a mut Vec<i64>),
 }
 
-/// Reads the message.
-pub(super) fn decode(mut bytes: Bytes) -> Result<ResultColumns, DecodeError> {
-    let mut columns = ResultColumns::default();
-    while bytes.has_remaining() {
-        let (tag, wire_type) = decode_key(&mut bytes)?;
-        let read = match column(&mut columns, tag) {
-            Some(column) if wire_type == WireType::LengthDelimited => read(column, &bytes)?,
-            _ => None,
-        };
-        match read {
-            Some(length) => bytes.advance(length),
-            None => columns.merge_field(tag, wire_type, &mut bytes, DecodeContext::default())?,
+/// The dictionaries whose entries are bytes: where each entry lies in the message.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Dictionaries<'a> {
+    pub(super) targets: Vec<&'a [u8]>,
+    pub(super) addresses: Vec<&'a [u8]>,
+    pub(super) emitters: Vec<&'a [u8]>,
+    pub(super) dns: Vec<&'a [u8]>,
+    pub(super) tls: Vec<&'a [u8]>,
+    pub(super) checks: Vec<&'a [u8]>,
+    pub(super) digests: Vec<&'a [u8]>,
+}
+
+/// How many these are.
+const DICTIONARIES: usize = 7;
+/// The first one's tag; the others' follow.
+const FIRST_TAG: u32 = 2;
+
+impl<'a> Dictionaries<'a> {
+    /// In the order of their tags.
+    const fn lists(&mut self) -> [&mut Vec<&'a [u8]>; DICTIONARIES] {
+        let Self { targets, addresses, emitters, dns, tls, checks, digests } = self;
+        [targets, addresses, emitters, dns, tls, checks, digests]
+    }
+
+    fn list(&mut self, tag: u32) -> Option<&mut Vec<&'a [u8]>> {
+        let place = usize::try_from(tag.checked_sub(FIRST_TAG)?).ok()?;
+        self.lists().into_iter().nth(place)
+    }
+}
+
+/// Dictionaries that were taken out of columns.
+pub(super) struct Taken([Vec<Bytes>; DICTIONARIES]);
+
+impl Taken {
+    /// Takes them out.
+    pub(super) fn out_of(columns: &mut ResultColumns) -> Self {
+        Self(lists(columns).map(std::mem::take))
+    }
+
+    /// Where their entries lie.
+    pub(super) fn dictionaries(&self) -> Dictionaries<'_> {
+        let mut dictionaries = Dictionaries::default();
+        for (list, entries) in dictionaries.lists().into_iter().zip(&self.0) {
+            list.extend(entries.iter().map(Bytes::as_ref));
         }
+        dictionaries
+    }
+}
+
+/// In the order of their tags.
+const fn lists(columns: &mut ResultColumns) -> [&mut Vec<Bytes>; DICTIONARIES] {
+    let ResultColumns { targets, addresses, emitters, dns, tls, checks, digests, .. } = columns;
+    [targets, addresses, emitters, dns, tls, checks, digests]
+}
+
+/// Reads the message.
+pub(super) fn decode(bytes: &Bytes) -> Result<ResultColumns, DecodeError> {
+    let (mut columns, mut dictionaries) = decode_apart(bytes)?;
+    for (list, entries) in lists(&mut columns).into_iter().zip(dictionaries.lists()) {
+        list.extend(entries.iter().map(|entry| bytes.slice_ref(entry)));
     }
     Ok(columns)
 }
 
-/// Reads a column with its length before it; says how many bytes that were. `None` when they are not all there.
-fn read(column: Column<'_>, bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
+/// Reads the message, and leaves the entries of its dictionaries where they are: most were met before and need only be looked at.
+pub(super) fn decode_apart(mut bytes: &[u8]) -> Result<(ResultColumns, Dictionaries<'_>), DecodeError> {
+    let (mut columns, mut dictionaries) = (ResultColumns::default(), Dictionaries::default());
+    while !bytes.is_empty() {
+        let (tag, wire_type) = decode_key(&mut bytes)?;
+        let field = if wire_type == WireType::LengthDelimited { field(bytes)? } else { None };
+        if let Some((field, rest)) = field {
+            if let Some(list) = dictionaries.list(tag) {
+                list.push(field);
+                bytes = rest;
+                continue;
+            }
+            if let Some(column) = column(&mut columns, tag) {
+                read(column, field)?;
+                bytes = rest;
+                continue;
+            }
+        }
+        columns.merge_field(tag, wire_type, &mut bytes, DecodeContext::default())?;
+    }
+    Ok((columns, dictionaries))
+}
+
+/// A field's bytes, and what comes after them.
+type Field<'a> = (&'a [u8], &'a [u8]);
+
+/// A field that has its length before it. `None` when it is not all there.
+fn field(bytes: &[u8]) -> Result<Option<Field<'_>>, DecodeError> {
     let mut body = bytes;
     let length = decode_varint(&mut body)?;
-    let Some(numbers) = usize::try_from(length).ok().and_then(|length| body.get(..length)) else {
-        return Ok(None);
-    };
+    Ok(usize::try_from(length).ok().and_then(|length| body.split_at_checked(length)))
+}
+
+fn read(column: Column<'_>, numbers: &[u8]) -> Result<(), DecodeError> {
     match column {
-        Column::Plain(entries) => fill(entries, numbers, low)?,
-        Column::Signed(entries) => fill(entries, numbers, |value| signed(low(value)))?,
-        Column::Long(entries) => fill(entries, numbers, long)?,
+        Column::Plain(entries) => fill(entries, numbers, low),
+        Column::Signed(entries) => fill(entries, numbers, |value| signed(low(value))),
+        Column::Long(entries) => fill(entries, numbers, long),
     }
-    Ok(Some(bytes.len() - body.len() + numbers.len()))
 }
 
 fn fill<T>(entries: &mut Vec<T>, mut numbers: &[u8], entry: impl Fn(u64) -> T) -> Result<(), DecodeError> {
-    entries.reserve_exact(numbers.iter().filter(|byte| **byte < MORE).count());
+    let count = count(numbers);
+    entries.reserve_exact(count);
+    if count == numbers.len() {
+        entries.extend(numbers.iter().map(|byte| entry(u64::from(*byte))));
+        return Ok(());
+    }
     while !numbers.is_empty() {
         if let Some((small, rest)) = numbers.split_first_chunk::<STRIDE>()
             && u64::from_le_bytes(*small) & u64::from_le_bytes([MORE; STRIDE]) == 0
         {
             entries.extend(small.map(|byte| entry(byte.into())));
             numbers = rest;
+        } else if let [first, second, ..] = *numbers
+            && (first & second & MORE) == 0
+        {
+            // One byte or two, and which of both is as good as random: a branch would be foretold wrongly.
+            let more = first >> 7;
+            let high = (u64::from(second) << 7) * u64::from(more);
+            entries.push(entry(u64::from(first & !MORE) | high));
+            numbers = numbers.get(1 + usize::from(more)..).unwrap_or_default();
         } else {
             entries.push(entry(decode_varint(&mut numbers)?));
         }
     }
     Ok(())
+}
+
+/// How many numbers these bytes are. Counted in bytes, of which a processor takes many at once.
+fn count(numbers: &[u8]) -> usize {
+    let few = |bytes: &[u8]| bytes.iter().map(|byte| u8::from(*byte < MORE)).sum::<u8>();
+    numbers.chunks(usize::from(u8::MAX)).map(|bytes| usize::from(few(bytes))).sum()
 }
 
 /// The number's lower half, which is all that a column of short numbers keeps.
@@ -130,7 +222,7 @@ mod tests {
     /// Both decoders' answers; what they say is wrong may be worded differently.
     fn both(bytes: &[u8]) -> [Option<ResultColumns>; 2] {
         let bytes = Bytes::copy_from_slice(bytes);
-        [decode(bytes.clone()).ok(), ResultColumns::decode(bytes).ok()]
+        [decode(&bytes).ok(), ResultColumns::decode(bytes).ok()]
     }
 
     proptest! {
