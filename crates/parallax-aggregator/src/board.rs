@@ -22,7 +22,7 @@ use crate::reported::Reported;
 use crate::silence::Silence;
 use crate::window::{Around, ROUNDS};
 pub(crate) use cells::Cells;
-use entry::{Entry, Found};
+use entry::{Entry, Found, Urgency};
 
 mod cells;
 mod entry;
@@ -207,8 +207,15 @@ impl Board {
         &self.cells
     }
 
-    /// Evaluates every target that has something new or lost something to age, unless our own side is broken.
-    pub(crate) fn evaluate(&mut self, turn: Turn<'_>, mut new_id: impl FnMut() -> IncidentId) -> Changes {
+    /// Evaluates targets that have something new or lost something to age, unless our own side is broken: the most urgent first, until
+    /// it is `enough`; the others are due in the next turn. Those of which nothing, or nothing true, is said yet are evaluated in any
+    /// case.
+    pub(crate) fn evaluate(
+        &mut self,
+        turn: Turn<'_>,
+        mut new_id: impl FnMut() -> IncidentId,
+        mut enough: impl FnMut() -> bool,
+    ) -> Changes {
         let mut changes = Changes::default();
         let silent = self.silence.silent().clone();
         self.silence.look(turn.connected, turn.now);
@@ -225,10 +232,13 @@ impl Board {
         self.our_side = None;
         self.doubtful = trust == Trust::Doubtful;
         self.look_around(turn.now);
-        let mut due: Vec<Target> =
-            self.entries.iter().filter(|(_, e)| e.is_due()).map(|(t, _)| t.clone()).collect();
+        let due = self.entries.iter().filter(|(_, entry)| entry.is_due());
+        let mut due: Vec<_> = due.map(|(t, entry)| (Reverse(entry.urgency(turn.now)), t.clone())).collect();
         due.sort_unstable();
-        for target in due {
+        for (Reverse(urgency), target) in due {
+            if urgency < Urgency::MAX && enough() {
+                break;
+            }
             self.evaluate_one(&target, turn, &mut changes, &mut new_id);
         }
         changes

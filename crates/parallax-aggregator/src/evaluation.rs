@@ -15,8 +15,10 @@ use crate::core::{Core, store_failed};
 
 /// How often targets with new results are evaluated; results in between wait for the next turn.
 const EVALUATE_EVERY: Duration = Duration::from_millis(500);
-/// A turn that took long is followed by a pause of so many times as long: under load, evaluation leaves the time to the results.
-const PAUSE: u32 = 4;
+/// After so long, a turn leaves what is less urgent to the next one: meanwhile results wait.
+const TURN: Duration = Duration::from_millis(50);
+/// A turn is followed by a pause of at least so many times as long: under load, evaluation leaves the time to the results.
+const PAUSE: u32 = 9;
 /// How often minutes are written and old things forgotten.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
 
@@ -61,7 +63,7 @@ impl Evaluation {
                     None => break,
                 },
                 _ = evaluate.tick() => {
-                    let took = self.evaluate().await;
+                    let took = self.evaluate(TURN).await;
                     evaluate.reset_after(EVALUATE_EVERY.max(took * PAUSE));
                 }
                 _ = keep_house.tick() => self.keep_house(false).await,
@@ -73,7 +75,7 @@ impl Evaluation {
         while let Some(published) = self.subscriber.next().await {
             self.take(&published);
         }
-        self.evaluate().await;
+        self.evaluate(Duration::MAX).await;
         self.keep_house(true).await;
     }
 
@@ -104,8 +106,8 @@ impl Evaluation {
         }
     }
 
-    /// Evaluates, publishes and keeps; returns how long the evaluation took.
-    async fn evaluate(&mut self) -> Duration {
+    /// Evaluates for about as long as it may, publishes and keeps; returns how long the evaluation took.
+    async fn evaluate(&mut self, may_take: Duration) -> Duration {
         let started = Instant::now();
         let now = self.core.now();
         let reports = self.core.reports.all();
@@ -115,7 +117,8 @@ impl Evaluation {
             self.core.follow_crowd();
         }
         let turn = Turn { now, reports: &reports, connected: &self.connected };
-        let changes = self.board.evaluate(turn, || core.incident_id());
+        let enough = || started.elapsed() >= may_take;
+        let changes = self.board.evaluate(turn, || core.incident_id(), enough);
         self.core.snapshot.publish_network(self.board.network());
         if changes.evaluated == 0 {
             return started.elapsed();

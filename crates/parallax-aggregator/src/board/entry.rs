@@ -22,6 +22,9 @@ const RECOVERED_AGENTS: usize = 3;
 /// Agents that failed and were not heard for so long are not waited for.
 const WAITED_FOR: Duration = Duration::from_hours(1);
 
+/// How soon a target is to be evaluated.
+pub(super) type Urgency = u64;
+
 /// One target.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -37,6 +40,8 @@ pub(super) struct Entry {
     pub(super) view: Option<Arc<SiteView>>,
     /// Agents with an answer, and of those the ones that fail now.
     tally: (usize, usize),
+    /// How many failed when it was evaluated last.
+    failing_before: usize,
     /// Until when it was said to be up, when it is not any more.
     up_until: Option<UnixMicros>,
     /// The network prefix of its servers, as most agents met them when it was up.
@@ -64,6 +69,7 @@ impl Entry {
             reported: Arc::default(),
             view: None,
             tally: (0, 0),
+            failing_before: 0,
             up_until: None,
             servers: None,
             failed: BTreeMap::new(),
@@ -80,6 +86,14 @@ impl Entry {
     /// Whether it is to be evaluated.
     pub(super) const fn is_due(&self) -> bool {
         self.dirty || self.suspended
+    }
+
+    /// The longer it waits, and the more or fewer agents fail than when it was evaluated last, the sooner. So where a fault begins or
+    /// ends it is told at once, and nobody waits for ever.
+    pub(super) fn urgency(&self, now: UnixMicros) -> Urgency {
+        let Some(view) = self.view.as_ref().filter(|_| !self.suspended) else { return Urgency::MAX };
+        let news = self.tally.1.abs_diff(self.failing_before) as u64;
+        now.since(view.at).saturating_mul(news + 1).min(Urgency::MAX - 1)
     }
 
     /// Drops what is old and takes up what people report.
@@ -117,6 +131,7 @@ impl Entry {
     ) -> Diagnosis {
         self.dirty = false;
         self.suspended = false;
+        self.failing_before = self.tally.1;
         if let (true, None, Some(said)) = (self.window.is_empty(), self.window.interval(), self.course.said())
         {
             return said.clone();

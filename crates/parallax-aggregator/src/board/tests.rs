@@ -72,17 +72,28 @@ impl Play {
     }
 
     fn evaluate(&mut self, s: i64) {
+        self.evaluate_some(s, usize::MAX);
+    }
+
+    /// Evaluates so many targets of which something is said already; returns how many were evaluated.
+    fn evaluate_some(&mut self, s: i64, mut left: usize) -> usize {
         let Self { board, agents, reports, ids, incidents, said, .. } = self;
         let mut connected = agents.clone();
         connected.sort_by(|a, b| a.0.cmp(&b.0));
         let turn = Turn { now: at(s), reports, connected: &connected };
-        let changes = board.evaluate(turn, || {
+        let new_id = || {
             *ids += 1;
             IncidentId(*ids)
+        };
+        let changes = board.evaluate(turn, new_id, || {
+            let enough = left == 0;
+            left = left.saturating_sub(1);
+            enough
         });
         incidents.extend(changes.incidents);
         let news = changes.said.into_iter();
         said.extend(news.map(|(target, d, _)| (s, target.host, d.verdict, d.scopes)));
+        changes.evaluated
     }
 
     fn view(&self, host: &str) -> Arc<SiteView> {
@@ -297,12 +308,43 @@ fn of_two_open_incidents_of_one_site_the_older_goes_on() {
 }
 
 #[test]
+fn where_failures_begin_is_looked_at_first_and_nobody_waits_for_ever() {
+    let mut play = Play::sites(5);
+    play.run(0..1, |_, _| 200);
+    assert_eq!(play.board.views().len(), 5, "in their first turn all are");
+    play.run(1..60, |_, _| 200);
+    // In a minute, every site has a result of every agent that is not evaluated yet, and the third one fails.
+    let sees = |target: usize| if target == 3 { 502 } else { 200 };
+    for (agent, vantage) in play.agents.clone() {
+        let look = |(n, target): (usize, &Target)| ProbeResult {
+            target: target.clone(),
+            started_at: at(60),
+            ..result(sees(n)).as_ref().clone()
+        };
+        let results: Vec<ProbeResult> = play.targets.iter().enumerate().map(look).collect();
+        let results = Arc::new(Results::from_results(&results).expect("they travel"));
+        play.board.add(&Published { agent, vantage, received_at: at(60), results }, true);
+    }
+    play.said.clear();
+    assert_eq!(play.evaluate_some(60, 1), 1);
+    assert_eq!(play.view("site3.example").at, at(60));
+    assert_eq!(play.said.len(), 1, "{:?}", play.said);
+    for s in 61..65 {
+        assert_eq!(play.evaluate_some(s, 1), 1, "the others are still due");
+    }
+    let mut looked: Vec<_> = play.board.views().into_values().map(|view| view.at).collect();
+    looked.sort_unstable();
+    assert_eq!(looked, [60, 61, 62, 63, 64].map(at));
+    assert_eq!(play.evaluate_some(65, 1), 0);
+}
+
+#[test]
 fn a_watched_site_without_results_is_unknown() {
     let mut board = Board::default();
     let target: Target = "https://example.com/".parse().expect("canonical");
     board.watch(&target, Duration::from_secs(10), UnixMicros(0));
     let turn = Turn { now: UnixMicros(0), reports: &BTreeMap::new(), connected: &[] };
-    board.evaluate(turn, || IncidentId(1));
+    board.evaluate(turn, || IncidentId(1), || true);
     let views = board.views();
     assert_eq!(views.get(&target.host).map(|v| v.diagnosis.verdict), Some(Verdict::Unknown));
 }
