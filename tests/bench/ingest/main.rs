@@ -54,7 +54,7 @@ struct Cli {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1_000, 5_000])]
     streams: Vec<usize>,
     /// How many results each run sends, at least one batch of each agent.
-    #[arg(long, default_value_t = 3_000_000)]
+    #[arg(long, default_value_t = 10_000_000)]
     results: usize,
     /// Also run with these batch sizes, with 100 agents each.
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100])]
@@ -159,7 +159,7 @@ async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
     let connected = server.process.cpu()?.all();
     // Windows of every agent and site are made by its first batch.
     fleet.send(&cargo, 1).await?;
-    server.process.idle().await?;
+    server.process.settled().await?;
     let (before, evaluating) = (server.process.cpu()?, server.metric(EVALUATION).await?);
     let each = cli.results.div_ceil(streams * size).max(1);
     let start = Instant::now();
@@ -168,6 +168,8 @@ async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
     server.process.idle().await?;
     let cpu = server.process.cpu()?.since(&before);
     let evaluating = server.metric(EVALUATION).await? - evaluating;
+    server.process.settled().await?;
+    let whole = server.process.cpu()?.since(&before);
     let most_resident_mib = server.process.most_resident_mib()?;
     let sum_mib = server.metric("parallax_memory_sum_bytes").await? / (1024.0 * 1024.0);
     let told = server.metric("parallax_agents_refused_total").await?;
@@ -192,6 +194,7 @@ async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
         cpu_ns: ns(cpu.all()),
         system_ns: ns(cpu.system),
         evaluation_ns: evaluating * 1e9 / sent,
+        later_ns: ns(whole.all().saturating_sub(cpu.all())),
         threads_ns: cpu.threads.iter().map(|(name, used)| (name.clone(), ns(*used))).collect(),
         per_second: sent / took.as_secs_f64(),
         connect_ms: connected.saturating_sub(began).as_secs_f64() * 1e3 / streams as f64,

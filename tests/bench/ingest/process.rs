@@ -9,8 +9,10 @@ use tokio::process::{Child, Command};
 
 /// Length of a clock tick of /proc/PID/stat.
 const TICK: Duration = Duration::from_millis(10);
-/// How often it is asked whether a program is idle again.
+/// A program that was idle for so long is done with what it was given.
 const LOOK: Duration = Duration::from_millis(200);
+/// And with what it put off: an aggregator looks at a few sites every half a second.
+const LONG_LOOK: Duration = Duration::from_millis(1_500);
 /// Idle is below this share of one core.
 const IDLE: f64 = 0.05;
 /// How long a program may take to become idle.
@@ -96,13 +98,22 @@ impl Process {
 
     /// Waits until it does next to nothing: what it was given is done.
     pub(crate) async fn idle(&self) -> anyhow::Result<()> {
+        self.idle_for(LOOK).await
+    }
+
+    /// Waits until it does next to nothing for longer: what it put off is done too.
+    pub(crate) async fn settled(&self) -> anyhow::Result<()> {
+        self.idle_for(LONG_LOOK).await
+    }
+
+    async fn idle_for(&self, look: Duration) -> anyhow::Result<()> {
         let waiting = async {
             let mut before = self.cpu()?.all();
             loop {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(look).await;
                 let now = self.cpu()?.all();
                 if now.saturating_sub(before).as_secs_f64()
-                    < IDLE * LOOK.as_secs_f64() + TICK.as_secs_f64() / 2.0
+                    < IDLE * look.as_secs_f64() + TICK.as_secs_f64() / 2.0
                 {
                     return anyhow::Ok(());
                 }

@@ -21,13 +21,15 @@ pub(crate) struct Load {
     pub(crate) streams: usize,
     pub(crate) batch: usize,
     pub(crate) results: usize,
-    /// CPU time of the aggregator per result, everything included.
+    /// CPU time of the aggregator per result, everything included until it rested for a moment.
     pub(crate) cpu_ns: f64,
     /// Of it, in the kernel.
     pub(crate) system_ns: f64,
     /// How long the turns of evaluation lasted by the clock, others' work on the machine included: they go by time and by site, not by
     /// result.
     pub(crate) evaluation_ns: f64,
+    /// CPU time after that, per result: sites that it put off are evaluated once more when the load is over, however long it was.
+    pub(crate) later_ns: f64,
     pub(crate) threads_ns: BTreeMap<String, f64>,
     /// Acked results per second, agents and aggregator on the same machine.
     pub(crate) per_second: f64,
@@ -76,13 +78,14 @@ impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:>5} agents, batches of {:>4}: {:>5.0} ns CPU per result ({:.0} in the kernel; evaluation lasted {:.0} by the clock), {:>9.0} results/s, ack p50 {:.1} p99 {:.1} ms, \
+            "{:>5} agents, batches of {:>4}: {:>5.0} ns CPU per result ({:.0} in the kernel; evaluation lasted {:.0} by the clock; {:.0} more to evaluate what was put off), {:>9.0} results/s, ack p50 {:.1} p99 {:.1} ms, \
              connect {:.2} ms, wire {:.1} B, journal {:.1} B, file {:.1} B, {:.0} MiB at most, limits sum up to {:.0}; {} agents refused; {} agents' acked seqs all there;",
             self.streams,
             self.batch,
             self.cpu_ns,
             self.system_ns,
             self.evaluation_ns,
+            self.later_ns,
             self.per_second,
             self.ack_ms[0],
             self.ack_ms[1],
