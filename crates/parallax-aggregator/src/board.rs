@@ -1,6 +1,7 @@
 //! Everything evaluation knows: a window and a course for each target. Pure: results, moments and ids come in; incidents to keep
 //! and views to publish go out.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use parallax_model::{
     AgentFailure, AgentId, BeaconState, Diagnosis, FailureKind, Host, Incident, IncidentId, Path, Target,
     UnixMicros, Vantage,
 };
-use parallax_proto::batch::{Results, TargetRows};
+use parallax_proto::batch::Results;
 
 use crate::elsewhere::Neighbourhood;
 use crate::minutes::{Minute, Minutes};
@@ -23,9 +24,11 @@ use crate::silence::Silence;
 use crate::window::{Around, ROUNDS};
 pub(crate) use cells::Cells;
 use entry::{Entry, Found, Urgency};
+pub(crate) use gathered::Gathered;
 
 mod cells;
 mod entry;
+mod gathered;
 
 /// Sites that only checks made known are forgotten after this time without a result.
 const UNWATCHED_KEPT: Duration = Duration::from_hours(24);
@@ -84,6 +87,37 @@ pub(crate) struct Turn<'a> {
     pub connected: &'a [(AgentId, Arc<Vantage>)],
 }
 
+/// A batch while its rows are taken up.
+struct Batch<'a> {
+    published: &'a Published,
+    /// Whether its results are counted into minutes.
+    count: bool,
+    /// When the agent said last whether its own line works, and whether it does.
+    line: Cell<Option<(UnixMicros, bool)>>,
+}
+
+impl<'a> Batch<'a> {
+    const fn new(published: &'a Published, count: bool) -> Self {
+        Self { published, count, line: Cell::new(None) }
+    }
+}
+
+/// One target's rows of a batch.
+struct Part<'a> {
+    batch: &'a Batch<'a>,
+    rows: &'a [u32],
+}
+
+impl<'a> Part<'a> {
+    fn results(&self) -> &'a Results {
+        &self.batch.published.results
+    }
+
+    const fn received_at(&self) -> UnixMicros {
+        self.batch.published.received_at
+    }
+}
+
 impl Board {
     /// A board that knows the incidents that were open when the process last ended, and keeps so many cells at most.
     pub(crate) fn new(open: Vec<Incident>, cells: Cells) -> Self {
@@ -135,51 +169,78 @@ impl Board {
 
     /// Adds results. `count` also counts them into minutes; a replay of the journal counts only what was not written before.
     pub(crate) fn add(&mut self, published: &Published, count: bool) {
-        let Published { agent, vantage, received_at, results } = published;
-        let mut line = None;
-        for seen in results.by_target().iter() {
-            let known = self.entries.contains_key(seen.target);
-            if !known && !was_asked_for(seen, results) {
-                self.unasked += 1;
-                continue;
+        let batch = Batch::new(published, count);
+        for seen in published.results.by_target().iter() {
+            self.take_up(seen.target, &[Part { batch: &batch, rows: seen.rows }]);
+        }
+        self.hear(&batch);
+    }
+
+    /// Adds many batches, which is cheaper together; `count` says of which of them results are counted into minutes.
+    pub(crate) fn add_all(&mut self, gathered: &Gathered, count: impl Fn(&Published) -> bool) {
+        let batches: Vec<Batch<'_>> = gathered.batches().iter().map(|b| Batch::new(b, count(b))).collect();
+        let mut parts = Vec::new();
+        for (target, places) in gathered.by_target() {
+            parts.clear();
+            parts.extend(places.map(|(batch, rows)| Part { batch: &batches[batch], rows }));
+            self.take_up(target, &parts);
+        }
+        for batch in &batches {
+            self.hear(batch);
+        }
+    }
+
+    /// Takes up one target's rows.
+    fn take_up(&mut self, target: &Target, mut parts: &[Part<'_>]) {
+        let mut entry = if let Some(entry) = self.entries.get_mut(target) {
+            entry
+        } else {
+            let unasked = parts.iter().take_while(|part| !was_asked_for(target, part)).count();
+            self.unasked += unasked as u64;
+            parts = parts.get(unasked..).unwrap_or_default();
+            let Some(first) = parts.first() else { return };
+            self.entry(target, first.received_at());
+            let Some(entry) = self.entries.get_mut(target) else { return };
+            entry
+        };
+        let counted = parts.iter().filter(|part| part.batch.count);
+        self.minutes.add(&target.host, counted.map(|part| (part.results(), part.rows, part.received_at())));
+        for part in parts {
+            let (results, received_at) = (part.results(), part.received_at());
+            let Published { agent, vantage, .. } = part.batch.published;
+            let mut cell = entry.window.cell_of(agent);
+            if cell.is_none() {
+                cell = self.new_cell(target, agent, vantage);
+                let Some(same) = self.entries.get_mut(target) else { return };
+                entry = same;
             }
-            if !known {
-                self.entry(seen.target, *received_at);
-            }
-            if count {
-                self.minutes.add(seen, results, *received_at);
-            }
-            let cell = self.cell(seen.target, agent, vantage);
-            let Some(entry) = self.entries.get_mut(seen.target) else {
-                continue;
-            };
-            entry.touched = *received_at;
-            for row in rows_that_count(seen.rows, results).into_iter().flatten() {
-                let at = results.seen_at(row, *received_at);
-                line = line.max(Some((at, line_works(results, row))));
+            entry.touched = received_at;
+            for row in rows_that_count(part.rows, results).into_iter().flatten() {
+                let at = results.seen_at(row, received_at);
+                part.batch.line.update(|line| line.max(Some((at, line_works(results, row)))));
                 if let Some(cell) = cell {
                     entry.window.add_row(cell, vantage, at, (results, row));
                     entry.dirty = true;
                 }
             }
         }
-        if let Some(line) = line {
-            let known = self.lines.entry(agent.clone()).or_insert(line);
+    }
+
+    /// Notes whether the agent's own line worked, by what was taken up of its batch.
+    fn hear(&mut self, batch: &Batch<'_>) {
+        if let Some(line) = batch.line.get() {
+            let known = self.lines.entry(batch.published.agent.clone()).or_insert(line);
             *known = line.max(*known);
         }
     }
 
-    /// The agent's cell in a target's window; a new one where it has none, if there is room for it.
-    fn cell(&mut self, target: &Target, agent: &AgentId, vantage: &Arc<Vantage>) -> Option<usize> {
-        let window = &mut self.entries.get_mut(target)?.window;
-        if let Some(cell) = window.cell_of(agent) {
-            return Some(cell);
+    /// A cell in a target's window for an agent that has none there, if there is room for it.
+    fn new_cell(&mut self, target: &Target, agent: &AgentId, vantage: &Arc<Vantage>) -> Option<usize> {
+        if self.cells.is_full() {
+            return self.cell_of_another(target, agent, vantage);
         }
-        if !self.cells.is_full() {
-            self.cells.take();
-            return Some(window.open(agent, vantage));
-        }
-        self.cell_of_another(target, agent, vantage)
+        self.cells.take();
+        Some(self.entries.get_mut(target)?.window.open(agent, vantage))
     }
 
     /// A cell although all are taken, for a target that has less than its share.
@@ -408,9 +469,9 @@ impl Board {
 
 /// Whether a target that is not watched may speak for its host: a visitor asked for it, and for the site itself rather than a page
 /// of it, which may well be broken on purpose.
-fn was_asked_for(seen: TargetRows<'_>, results: &Results) -> bool {
-    let by_a_check = || seen.rows.iter().any(|row| results.check_of(*row as usize).is_some());
-    seen.target.path == Path::root() && by_a_check()
+fn was_asked_for(target: &Target, part: &Part<'_>) -> bool {
+    let by_a_check = || part.rows.iter().any(|row| part.results().check_of(*row as usize).is_some());
+    target.path == Path::root() && by_a_check()
 }
 
 /// Whether the agent's own line worked when it saw this.

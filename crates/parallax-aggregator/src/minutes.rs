@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 use parallax_model::{Host, Micros, UnixMicros};
-use parallax_proto::batch::{Results, TargetRows};
+use parallax_proto::batch::Results;
 
 const MINUTE_US: i64 = 60_000_000;
 /// Times to the first byte kept of one minute; their median is what stays. Later ones of a busy minute are not looked at.
@@ -71,16 +71,24 @@ pub(crate) const fn counted_until(now: UnixMicros, all: bool) -> UnixMicros {
 }
 
 impl Minutes {
-    /// Counts one target's results into the minutes in which they were seen. The agent's own failures count as nothing: they say
-    /// nothing about the site.
-    pub(crate) fn add(&mut self, seen: TargetRows<'_>, results: &Results, received_at: UnixMicros) {
-        let minute = |row: u32| minute_of(results.seen_at(row as usize, received_at));
-        let came = self.open.entry(minute_of(received_at)).or_default();
-        for same in seen.rows.chunk_by(|a, b| minute(*a) == minute(*b)) {
-            let at = same.first().map_or(received_at, |row| minute(*row));
-            let counting = came.entry((at, seen.target.host.clone())).or_default();
-            for row in same {
-                counting.add(results, *row as usize);
+    /// Counts one target's rows, each batch's with the moment at which it came, into the minutes in which they were seen. The agent's
+    /// own failures count as nothing: they say nothing about the site.
+    pub(crate) fn add<'a>(
+        &mut self,
+        site: &Host,
+        batches: impl IntoIterator<Item = (&'a Results, &'a [u32], UnixMicros)>,
+    ) {
+        // Rows beside each other are mostly of the same minute.
+        let mut latest: Option<((UnixMicros, UnixMicros), &mut Counting)> = None;
+        for (results, rows, received_at) in batches {
+            for row in rows.iter().map(|row| *row as usize) {
+                let key = (minute_of(received_at), minute_of(results.seen_at(row, received_at)));
+                let counting = match latest {
+                    Some((same, counting)) if same == key => counting,
+                    _ => self.open.entry(key.0).or_default().entry((key.1, site.clone())).or_default(),
+                };
+                counting.add(results, row);
+                latest = Some((key, counting));
             }
         }
     }
@@ -122,13 +130,17 @@ mod tests {
     use super::*;
     use crate::window::tests::result;
 
+    fn host() -> Host {
+        "example.com".parse().expect("a host")
+    }
+
     #[test]
     fn results_are_counted_into_their_minute() {
-        let mut minutes = Minutes::default();
+        let (mut minutes, host) = (Minutes::default(), host());
         let at = |s: i64| UnixMicros(0).plus_secs(s);
         for (s, status) in [(1, 200), (2, 502), (59, 200), (61, 200)] {
             let one = Results::from_results(&[result(status).as_ref().clone()]).expect("it travels");
-            one.by_target().iter().for_each(|seen| minutes.add(seen, &one, at(s)));
+            minutes.add(&host, [(&one, [0].as_slice(), at(s))]);
         }
         let running = minutes.running();
         let counts: Vec<_> = running.values().flatten().map(|m| (m.at, m.results, m.failures)).collect();
@@ -148,9 +160,9 @@ mod tests {
         columns.waited_s = 3_600;
         let late = Results::new(columns, &Known::default()).expect("own batch");
         let on_time = Results::from_results(&[result(200).as_ref().clone()]).expect("it travels");
-        let mut minutes = Minutes::default();
+        let (mut minutes, host) = (Minutes::default(), host());
         for came in [&late, &on_time] {
-            came.by_target().iter().for_each(|seen| minutes.add(seen, came, at(7_210)));
+            minutes.add(&host, [(came, [0].as_slice(), at(7_210))]);
         }
         assert_eq!(minutes.take(at(7_259), false), []);
         assert_eq!(counted_until(at(7_259), false), at(7_200));

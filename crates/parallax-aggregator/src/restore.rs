@@ -10,7 +10,7 @@ use parallax_store::{JournalEntry, StoreError};
 use tokio::task::JoinSet;
 
 use crate::blocks;
-use crate::board::{Board, Cells};
+use crate::board::{Board, Cells, Gathered};
 use crate::core::Core;
 use crate::evaluation::Said;
 use crate::window;
@@ -54,11 +54,9 @@ pub(crate) async fn restore(core: &Core, cells: Cells) -> Result<Board, StoreErr
         match reading.join_next().await {
             Some(Ok(read)) => {
                 unreadable += read.unreadable;
-                for published in read.batches {
-                    results += published.results.len();
-                    let uncounted = counted_until.is_none_or(|counted| published.received_at >= counted);
-                    board.add(&published, uncounted);
-                }
+                results += read.batches.batches().iter().map(|batch| batch.results.len()).sum::<usize>();
+                let uncounted = |batch: &Published| counted_until.is_none_or(|c| batch.received_at >= c);
+                board.add_all(&read.batches, uncounted);
             }
             Some(Err(error)) => {
                 tracing::error!(%error, "a page of the journal was not read");
@@ -104,28 +102,27 @@ struct Replay {
 }
 
 /// A page's batches.
-#[derive(Default)]
 struct Read {
-    batches: Vec<Published>,
+    batches: Gathered,
     unreadable: usize,
 }
 
 impl Replay {
     fn read(&self, entries: Vec<JournalEntry>) -> Read {
-        let mut read = Read::default();
+        let (mut read, mut unreadable) = (Vec::new(), 0);
         for entry in entries {
             let Some(batches) = blocks::batches(entry) else {
-                read.unreadable += 1;
+                unreadable += 1;
                 continue;
             };
             for batch in batches {
                 match self.published(batch) {
-                    Some(published) => read.batches.push(published),
-                    None => read.unreadable += 1,
+                    Some(published) => read.push(published),
+                    None => unreadable += 1,
                 }
             }
         }
-        read
+        Read { batches: Gathered::new(read), unreadable }
     }
 
     fn published(&self, entry: JournalEntry) -> Option<Published> {

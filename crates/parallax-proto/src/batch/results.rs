@@ -274,6 +274,11 @@ impl Results {
         self.extras.get(place)
     }
 
+    /// What the result in this row is of; `None` where there is no such row.
+    pub fn target(&self, row: usize) -> Option<&Target> {
+        self.targets.get(*self.rows.target.get(row)? as usize)
+    }
+
     /// The check that asked for the result in this row.
     #[inline]
     pub fn check_of(&self, row: usize) -> Option<CheckId> {
