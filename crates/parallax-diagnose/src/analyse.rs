@@ -131,19 +131,13 @@ pub struct Analysis {
 pub fn analyse(observations: &Observations<'_>) -> Analysis {
     let columns = Columns::of(&observations.usable);
     let weights = OnceCell::new();
-    let agents = || observations.usable.chunk_by(|a, b| a.agent == b.agent);
-    let wavers = |results: &&[Observation<'_>]| {
-        results.iter().any(|o| matches!(o.seen, Seen::Soft(_)) && o.baseline <= STEADY_BASELINE)
-    };
     let ask = |channel| Question::of(observations, channel, &columns);
     let (blocked, slow) = (ask(Channel::Blocked), ask(Channel::Slow));
     let mut analysis = Analysis {
-        coverage: coverage(observations, &columns),
-        variation: variation(agents()),
-        wavering: count(agents().filter(wavers).count()),
         failing: ask(Channel::Failing).scan(&weights),
         blocked: blocked.counted(),
         slow: slow.counted(),
+        ..agents(observations, &columns)
     };
     if !fails_firmly(&analysis) {
         analysis.blocked = blocked.scan(&weights);
@@ -152,41 +146,68 @@ pub fn analyse(observations: &Observations<'_>) -> Analysis {
     analysis
 }
 
-fn coverage(observations: &Observations<'_>, columns: &Columns) -> Coverage {
-    let works = |o: &&Observation<'_>| matches!(o.seen, Seen::Ok | Seen::Soft(_));
+/// What is told agent by agent: who reaches the site, and whether those who fail do so always.
+fn agents(observations: &Observations<'_>, columns: &Columns) -> Analysis {
     let region = columns.column(Attribute::Region);
     let mut regions = Distinct::below(region.values);
     let mut networks = vec![0_u32; columns.networks()];
-    let (mut answered, mut healthy, mut row) = (0, 0, 0);
+    let (mut answered, mut healthy, mut wavering, mut row) = (0, 0, 0, 0);
+    let mut variation = Variation::default();
     for results in observations.usable.chunk_by(|a, b| a.agent == b.agent) {
+        let saw = Saw::of(results);
         answered += 1;
-        if 2 * results.iter().filter(works).count() >= results.len() {
+        if 2 * (saw.passed + saw.soft) >= count(results.len()) {
             healthy += 1;
             regions.insert(region.ids[row] as usize);
             networks[columns.network(row)] += 1;
         }
+        if results[0].baseline <= STEADY_BASELINE {
+            wavering += u32::from(saw.soft > 0);
+            variation.add(&saw, results);
+        }
         row += results.len();
     }
-    Coverage {
+    let coverage = Coverage {
         asked: observations.asked,
         answered,
         healthy,
         healthy_networks: count(networks.iter().filter(|agents| **agents > 0).count()),
         healthy_regions: regions.count_known(),
         healthy_elsewhere: healthy - networks.iter().copied().max().unwrap_or(0),
+    };
+    Analysis { coverage, wavering, variation, ..Analysis::default() }
+}
+
+/// How many of one agent's results say what.
+#[derive(Default)]
+struct Saw {
+    passed: u32,
+    soft: u32,
+    failed: u32,
+}
+
+impl Saw {
+    fn of(results: &[Observation<'_>]) -> Self {
+        let mut saw = Self::default();
+        for observation in results {
+            match observation.seen {
+                Seen::Ok => saw.passed += 1,
+                Seen::Soft(_) => saw.soft += 1,
+                Seen::Failed(_) => saw.failed += 1,
+                Seen::Blocked(_) => {}
+            }
+        }
+        saw
     }
 }
 
-fn variation<'a>(agents: impl Iterator<Item = &'a [Observation<'a>]>) -> Variation {
-    let mut sum = Variation::default();
-    for results in agents.filter(|results| results[0].baseline <= STEADY_BASELINE) {
-        let failed = results.iter().any(|o| matches!(o.seen, Seen::Failed(_)));
-        let soft = results.iter().any(|o| matches!(o.seen, Seen::Soft(_)));
-        let passed = results.iter().any(|o| o.seen == Seen::Ok);
-        sum.by_themselves += OWN_RETRY_PASSES * results[0].baseline * results.len() as f64;
-        sum.failing += u32::from(failed || soft);
-        sum.varying += u32::from(soft || failed && passed);
-        sum.repeated += u32::from((failed || soft) && results.len() > 1);
+impl Variation {
+    /// Adds an agent that is steady by itself.
+    fn add(&mut self, saw: &Saw, results: &[Observation<'_>]) {
+        let fails = saw.failed + saw.soft > 0;
+        self.by_themselves += OWN_RETRY_PASSES * results[0].baseline * results.len() as f64;
+        self.failing += u32::from(fails);
+        self.varying += u32::from(saw.soft > 0 || saw.failed > 0 && saw.passed > 0);
+        self.repeated += u32::from(fails && results.len() > 1);
     }
-    sum
 }

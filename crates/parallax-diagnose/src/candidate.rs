@@ -1,24 +1,21 @@
 //! The scopes that could explain what fails: every attribute value and every pair of values, each with its price.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
-
 use parallax_model::{Attribute, Scope};
 
-use crate::column::{Column, Mix};
 use crate::evidence::Evidence;
 use crate::look::Looks;
 use crate::members::{self, Lists, Sets};
-use crate::observe::count;
 use crate::place::part;
 use crate::probes::Probes;
 
 mod group;
 mod quiet;
+mod sums;
 mod values;
 
 use group::Groups;
 pub(crate) use quiet::{Quiet, Weights};
+use sums::Sums;
 use values::Values;
 
 /// A candidate has results of at least so many agents …
@@ -159,8 +156,6 @@ pub(crate) struct Candidate {
     pub(crate) ceiling: f64,
     /// Number of its coverage among the aliases.
     coverage: usize,
-    /// Where its rows begin among all candidates' rows.
-    start: u32,
     /// Where its failing rows begin among all candidates' failing rows, and how many there are.
     failing: (u32, u32),
 }
@@ -176,10 +171,9 @@ impl Candidate {
 /// the cheapest name.
 pub(crate) struct Candidates {
     pub(crate) list: Vec<Candidate>,
-    /// The rows in each, as a set; and one after the other, which is faster to go through where they are few.
+    /// The rows in each.
     pub(crate) sets: Sets,
-    rows: Lists,
-    /// Those that fail in a way that is known.
+    /// Those of them that fail in a way that is known, one after the other.
     failing: Lists,
     /// Whether enough agents say something, and fail, to publish any.
     pub(crate) live: bool,
@@ -193,23 +187,18 @@ impl Candidates {
         let agents = |rows: &mut dyn Iterator<Item = usize>| distinct(rows, &probes.columns.agents);
         let live = agents(&mut members::each(&probes.all)) >= LIVE_AGENTS
             && agents(&mut probes.failing.iter().map(|row| *row as usize)) >= LIVE_FAILING;
-        let mut counter = Counter::new(probes, looks);
+        let values = if live { Values::of(probes, looks) } else { Values::default() };
+        let mut sums = Sums::new(probes, looks, &values);
+        let mut groups = Groups::everybody(sums.everybody());
         let (singles, pairs) = TEMPLATES.split_at(SINGLES);
         if live {
-            counter.values = Values::of(probes);
-            counter.count_all(singles);
+            groups.add_all(singles, &mut sums);
             // A pair lies in each of its values, so it leaves open at least what they do.
-            if counter.groups.lead_of_everybody() < FAR_AHEAD {
-                counter.count_all(pairs);
+            if groups.lead_of_everybody() < FAR_AHEAD {
+                groups.add_all(pairs, &mut sums);
             }
         }
-        counter.groups.into_candidates(live, &counter.values, probes, looks)
-    }
-
-    /// The rows in a candidate.
-    pub(crate) fn rows(&self, index: usize) -> &[u32] {
-        let candidate = &self.list[index];
-        self.rows.list(candidate.start, candidate.size())
+        groups.into_candidates(live, &values, probes, looks)
     }
 
     /// Those of them that fail in a way that is known.
@@ -252,116 +241,4 @@ fn distinct(rows: impl Iterator<Item = usize>, agents: &[u32]) -> u32 {
         last = agents[row];
     }
     sum
-}
-
-/// Failing agents with one value, counted by their first failing result.
-#[derive(Clone, Copy, Default)]
-struct Fails {
-    agents: u32,
-    last_agent: u32,
-    /// What these results explain, at most, in nats.
-    ceiling: f64,
-    /// One of these results.
-    example: u32,
-}
-
-/// Counts the groups of one template after another.
-struct Counter<'a> {
-    probes: &'a Probes<'a>,
-    values: Values,
-    /// The most that each hint explains, in nats.
-    ceilings: Vec<f64>,
-    /// One number for the values of every hint, from 1; 0 where one is missing.
-    keys: Vec<u32>,
-    fails: Vec<Fails>,
-    /// Keys in which enough agents fail.
-    failing: Vec<u32>,
-    groups: Groups,
-}
-
-impl<'a> Counter<'a> {
-    fn new(probes: &'a Probes<'a>, looks: &Looks) -> Self {
-        let most = |row: usize| probes.influences[row].most() + looks.most(row, &probes.columns.weights);
-        let ceilings: Vec<f64> = probes.hints.iter().map(|row| most(*row as usize)).collect();
-        Self {
-            probes,
-            values: Values::default(),
-            keys: Vec::new(),
-            fails: Vec::new(),
-            failing: Vec::new(),
-            groups: Groups::everybody(probes, ceilings.iter().sum()),
-            ceilings,
-        }
-    }
-
-    fn count_all(&mut self, templates: &[Template]) {
-        for template in templates {
-            self.count(template);
-        }
-    }
-
-    /// Adds the live groups of a template.
-    fn count(&mut self, template: &Template) {
-        let columns = self.probes.columns;
-        let most = match template.attributes {
-            [one] => self.take(columns.column(*one)),
-            [first, second] => self.pair(columns.column(*first), columns.column(*second)),
-            _ => 0,
-        };
-        self.find_failing(most, template.failing);
-        let fails = self.failing.iter().map(|key| &self.fails[*key as usize]);
-        self.groups.add(template, fails, &self.values, self.probes);
-    }
-
-    /// The keys of single values. Returns one more than the largest.
-    fn take(&mut self, column: &Column) -> usize {
-        self.keys.clear();
-        self.keys.extend(self.probes.hints.iter().map(|row| column.ids[*row as usize]));
-        column.values
-    }
-
-    /// The keys of pairs of values. Returns one more than the largest.
-    fn pair(&mut self, first: &Column, second: &Column) -> usize {
-        let hints = self.probes.hints.iter().map(|row| *row as usize);
-        let pairs = hints.map(|row| (first.ids[row], second.ids[row]));
-        let room = first.values * second.values;
-        self.keys.clear();
-        if room <= MAX_DENSE {
-            let values = count(second.values);
-            let key = |(a, b): (u32, u32)| if a == 0 || b == 0 { 0 } else { a * values + b };
-            self.keys.extend(pairs.map(key));
-            return room;
-        }
-        let mut known: HashMap<u64, u32, BuildHasherDefault<Mix>> = HashMap::default();
-        self.keys.extend(pairs.map(|(a, b)| {
-            let next = count(known.len() + 1);
-            if a == 0 || b == 0 { 0 } else { *known.entry(u64::from(a) << 32 | u64::from(b)).or_insert(next) }
-        }));
-        known.len() + 1
-    }
-
-    /// The keys in which enough agents fail.
-    fn find_failing(&mut self, most: usize, least: u32) {
-        self.fails.clear();
-        self.fails.resize(most, Fails::default());
-        self.failing.clear();
-        for ((row, key), ceiling) in self.probes.hints.iter().zip(&self.keys).zip(&self.ceilings) {
-            let fails = &mut self.fails[*key as usize];
-            fails.ceiling += ceiling;
-            let agent = self.probes.columns.agents[*row as usize];
-            if self.probes.says[*row as usize] >= 0.5 && fails.last_agent != agent {
-                fails.last_agent = agent;
-                fails.agents += 1;
-                fails.example = *row;
-                if fails.agents == least && *key != 0 {
-                    self.failing.push(*key);
-                }
-            }
-        }
-        if self.failing.len() > MAX_GROUPS {
-            let fails = &self.fails;
-            self.failing.sort_by_key(|key| std::cmp::Reverse(fails[*key as usize].agents));
-            self.failing.truncate(MAX_GROUPS);
-        }
-    }
 }

@@ -38,22 +38,74 @@ const ELSEWHERE_FAILS: f64 = 0.2;
 struct Scene<'a> {
     scopes: Vec<&'a Scope>,
     /// Results in the scopes that say yes to the question that decided.
-    failing: Vec<&'a Observation<'a>>,
-    /// Every result in the scopes that says something to it.
-    inside: Vec<&'a Observation<'a>>,
+    failing: Vec<Failure<'a>>,
+    /// How many results in the scopes say something to it.
+    inside: usize,
     clues: Vec<Clue>,
+}
+
+/// What is looked at of one failing result. Clues look some thirty times at each: side by side that costs a third.
+#[expect(clippy::struct_excessive_bools, reason = "each is something that was seen or not")]
+struct Failure<'a> {
+    kind: Option<FailureKind>,
+    /// The HTTP status that a visitor would see.
+    status: Option<u16>,
+    /// What the explainer calls the answer.
+    page: Option<&'a str>,
+    retry: Option<RetryOutcome>,
+    address_current: Option<bool>,
+    other_address_ok: Option<bool>,
+    other_family_ok: Option<bool>,
+    other_port_open: Option<bool>,
+    without_h3_ok: Option<bool>,
+    static_ok: Option<bool>,
+    refused: bool,
+    through_pop: bool,
+    /// It came sooner than anything that was waited for.
+    fast: bool,
+    /// It came at a limit that programs wait for.
+    waited: bool,
+    /// It came with a Retry-After.
+    asks_to_wait: bool,
+    certificate: bool,
+}
+
+impl<'a> Failure<'a> {
+    fn of(observation: &Observation<'a>) -> Self {
+        let result = observation.result;
+        Self {
+            kind: observation.kind(),
+            status: shown_status(observation),
+            page: result.kind.as_deref(),
+            retry: result.retry,
+            address_current: result.address_current,
+            other_address_ok: result.other_address_ok,
+            other_family_ok: result.other_family_ok,
+            other_port_open: result.other_port_open,
+            without_h3_ok: result.without_h3_ok,
+            static_ok: result.static_ok,
+            refused: matches!(observation.seen, Seen::Blocked(_)),
+            through_pop: result.pop.is_some(),
+            fast: is_fast(result),
+            waited: result.error_ms.is_some_and(is_round_limit),
+            asks_to_wait: result.retry_after.is_some(),
+            certificate: has_certificate_problem(observation),
+        }
+    }
 }
 
 /// Every clue to the cause of what the ruling says.
 pub(crate) fn clues(ruling: &Ruling<'_>, observations: &Observations<'_>) -> Vec<Clue> {
-    let inside: Vec<&Observation<'_>> = observations
-        .usable
-        .iter()
-        .filter(|o| o.says(ruling.channel).is_some())
-        .filter(|o| ruling.scopes.iter().any(|scope| o.place.is_in(scope)))
-        .collect();
-    let failing =
-        inside.iter().copied().filter(|o| o.says(ruling.channel).is_some_and(|y| y > 0.0)).collect();
+    let (mut failing, mut inside) = (Vec::new(), 0);
+    for observation in &observations.usable {
+        let Some(y) = observation.says(ruling.channel) else { continue };
+        if ruling.scopes.iter().any(|scope| observation.place.is_in(scope)) {
+            inside += 1;
+            if y > 0.0 {
+                failing.push(Failure::of(observation));
+            }
+        }
+    }
     let scopes = ruling.scopes.iter().chain(&ruling.same_coverage).collect();
     let mut scene = Scene { scopes, failing, inside, clues: Vec::new() };
     scene.scope_clues(ruling.channel);
@@ -75,12 +127,12 @@ impl Scene<'_> {
     }
 
     /// How many failing results are so.
-    fn failing_that(&self, is: impl Fn(&Observation<'_>) -> bool) -> u32 {
-        count(self.failing.iter().filter(|o| is(o)).count())
+    fn failing_that(&self, is: impl Fn(&Failure<'_>) -> bool) -> u32 {
+        count(self.failing.iter().filter(|failure| is(failure)).count())
     }
 
     /// Adds a clue that weighs by the share of failing results that are so, when any is.
-    fn add_share(&mut self, sign: &'static Sign, what: &str, is: impl Fn(&Observation<'_>) -> bool) {
+    fn add_share(&mut self, sign: &'static Sign, what: &str, is: impl Fn(&Failure<'_>) -> bool) {
         let (hits, all) = (self.failing_that(is), count(self.failing.len()));
         if hits > 0 {
             let share = f64::from(hits) / f64::from(all);
@@ -88,15 +140,15 @@ impl Scene<'_> {
         }
     }
 
-    fn mostly(&self, is: impl Fn(&Observation<'_>) -> bool) -> bool {
+    fn mostly(&self, is: impl Fn(&Failure<'_>) -> bool) -> bool {
         let hits = f64::from(self.failing_that(is));
         hits > 0.0 && hits >= MOST * self.failing.len() as f64
     }
 
     /// The share of failing results at an address that is no longer given, of those that looked; `None` when none did.
     fn share_stale(&self) -> Option<f64> {
-        let looked = self.failing_that(|o| o.result.address_current.is_some());
-        let old = self.failing_that(|o| o.result.address_current == Some(false));
+        let looked = self.failing_that(|f| f.address_current.is_some());
+        let old = self.failing_that(|f| f.address_current == Some(false));
         (looked > 0).then(|| f64::from(old) / f64::from(looked))
     }
 
@@ -107,7 +159,7 @@ impl Scene<'_> {
     fn scope_clues(&mut self, channel: Channel) {
         let stale = self.is_stale();
         let refused = channel == Channel::Blocked || self.mostly(is_cut);
-        let (failing, all) = (self.failing.len(), self.inside.len());
+        let (failing, all) = (self.failing.len(), self.inside);
         let through_pop = self.scopes.iter().any(|s| s.pop.is_some());
         for scope in self.scopes.clone() {
             if through_pop && scope.pop.is_none() && scope.address.is_some() && !stale {
@@ -128,40 +180,38 @@ impl Scene<'_> {
         // Not for one provider alone: whom it sends where, and what stands in its way, says nothing of an edge.
         let one_place = |s: &&Scope| s.asn.is_none() && (s.region.is_some() || s.country.is_some());
         if self.scopes.iter().any(one_place) {
-            let is_error = |o: &Observation<'_>| shown_status(o).is_some_and(|code| code >= 500);
+            let is_error = |f: &Failure<'_>| f.status.is_some_and(|code| code >= 500);
             let what = "are error pages, so the way there works";
-            self.add_share(&weights::ANSWERED_IN_ONE_PLACE, what, |o| is_error(o) && o.result.pop.is_none());
+            self.add_share(&weights::ANSWERED_IN_ONE_PLACE, what, |f| is_error(f) && !f.through_pop);
             let what = "are error pages of a CDN's edge, so the way there works";
-            self.add_share(&weights::ANSWERED_BY_A_CDN_IN_ONE_PLACE, what, |o| {
-                is_error(o) && o.result.pop.is_some()
-            });
+            self.add_share(&weights::ANSWERED_BY_A_CDN_IN_ONE_PLACE, what, |f| is_error(f) && f.through_pop);
         }
         if self.scopes.iter().any(|s| s.network == Some(NetworkKind::Hosting)) {
-            self.add_share(&weights::DATA_CENTRES_DROPPED, "are data centres that get no connection", |o| {
-                matches!(o.kind(), Some(FailureKind::Connect(_)))
+            self.add_share(&weights::DATA_CENTRES_DROPPED, "are data centres that get no connection", |f| {
+                matches!(f.kind, Some(FailureKind::Connect(_)))
             });
         }
-        self.add_share(&weights::OTHER_FAMILY_WORKS, "come while the other IP family works", |o| {
-            o.result.other_family_ok == Some(true)
+        self.add_share(&weights::OTHER_FAMILY_WORKS, "come while the other IP family works", |f| {
+            f.other_family_ok == Some(true)
         });
-        self.add_share(&weights::WITHOUT_HTTP3_WORKS, "come while HTTP/2 or HTTP/1.1 works", |o| {
-            o.result.without_h3_ok == Some(true)
+        self.add_share(&weights::WITHOUT_HTTP3_WORKS, "come while HTTP/2 or HTTP/1.1 works", |f| {
+            f.without_h3_ok == Some(true)
         });
-        self.add_share(&weights::OTHER_ADDRESS_WORKS, "come while another address works", |o| {
-            o.result.other_address_ok == Some(true)
+        self.add_share(&weights::OTHER_ADDRESS_WORKS, "come while another address works", |f| {
+            f.other_address_ok == Some(true)
         });
     }
 
     /// Whether some results in the scopes fail and some do not.
     fn is_partly(&self) -> bool {
-        PARTLY.contains(&(self.failing.len() as f64 / self.inside.len().max(1) as f64))
+        PARTLY.contains(&(self.failing.len() as f64 / self.inside.max(1) as f64))
     }
 
     fn pattern_clues(&mut self) {
-        let (failing, all) = (self.failing.len() as f64, self.inside.len() as f64);
+        let (failing, all) = (self.failing.len() as f64, self.inside as f64);
         let share = failing / all.max(1.0);
-        let retried = self.failing.iter().filter(|o| o.result.retry.is_some()).count();
-        let passed = self.failing.iter().filter(|o| o.result.retry == Some(RetryOutcome::Ok)).count();
+        let retried = self.failing.iter().filter(|f| f.retry.is_some()).count();
+        let passed = self.failing.iter().filter(|f| f.retry == Some(RetryOutcome::Ok)).count();
         if self.is_partly() {
             let often = passed > 0 && 3 * passed >= retried;
             let count_as = if often { 1.0 } else { 0.5 };
@@ -198,60 +248,55 @@ impl Scene<'_> {
     }
 
     fn status_clues(&mut self, observations: &Observations<'_>) {
-        let nearby_429 = observations.usable.iter().filter(|o| shown_status(o) == Some(429)).count();
-        self.add_share(&weights::RETRY_AFTER, "are 503 with Retry-After", |o| {
-            shown_status(o) == Some(503) && o.result.retry_after.is_some()
+        self.add_share(&weights::RETRY_AFTER, "are 503 with Retry-After", |f| {
+            f.status == Some(503) && f.asks_to_wait
         });
-        if nearby_429 > 0 && self.failing_that(|o| shown_status(o) == Some(503)) > 0 {
-            self.add(
-                &weights::TOO_MANY_REQUESTS,
-                1.0,
-                format!("{nearby_429} results are 429 at the same time."),
-            );
+        if self.failing_that(|f| f.status == Some(503)) > 0 {
+            let limited = observations.usable.iter().filter(|o| shown_status(o) == Some(429)).count();
+            if limited > 0 {
+                let sentence = format!("{limited} results are 429 at the same time.");
+                self.add(&weights::TOO_MANY_REQUESTS, 1.0, sentence);
+            }
         }
-        self.add_share(&weights::UNAVAILABLE, "are 503 without Retry-After", |o| {
-            shown_status(o) == Some(503) && o.result.retry_after.is_none()
+        self.add_share(&weights::UNAVAILABLE, "are 503 without Retry-After", |f| {
+            f.status == Some(503) && !f.asks_to_wait
         });
-        self.add_share(&weights::WAITED_FOR, "end at a limit that somebody waited for (504, 524)", |o| {
-            matches!(shown_status(o), Some(504 | 524)) || o.result.error_ms.is_some_and(is_round_limit)
+        self.add_share(&weights::WAITED_FOR, "end at a limit that somebody waited for (504, 524)", |f| {
+            matches!(f.status, Some(504 | 524)) || f.waited
         });
         // What is gone does not come back at the next try: a gateway that cannot reach it now and then may find it full.
         let gone = if self.is_partly() { &weights::SOMETIMES_GONE } else { &weights::GONE_AT_ONCE };
-        self.add_share(gone, "are 502 or 521 at once", |o| {
-            matches!(shown_status(o), Some(502 | 521)) && is_fast(o.result)
-        });
-        self.add_share(&weights::GONE, "are 502 or 521", |o| {
-            matches!(shown_status(o), Some(502 | 521)) && !is_fast(o.result)
-        });
+        self.add_share(gone, "are 502 or 521 at once", |f| matches!(f.status, Some(502 | 521)) && f.fast);
+        self.add_share(&weights::GONE, "are 502 or 521", |f| matches!(f.status, Some(502 | 521)) && !f.fast);
         self.add_share(
             &weights::EDGE_CANNOT_CONNECT,
             "are 522 or 523: the edge cannot connect to the origin",
-            |o| matches!(shown_status(o), Some(522 | 523)),
+            |f| matches!(f.status, Some(522 | 523)),
         );
-        self.add_share(&weights::EDGE_TLS, "are 525 or 526: edge and origin disagree about TLS", |o| {
-            matches!(shown_status(o), Some(525 | 526))
+        self.add_share(&weights::EDGE_TLS, "are 525 or 526: edge and origin disagree about TLS", |f| {
+            matches!(f.status, Some(525 | 526))
         });
-        self.add_share(&weights::BROKEN_ANSWER, "are 500 or 520: the site's program failed", |o| {
-            matches!(shown_status(o), Some(500 | 501 | 505..=511 | 520))
+        self.add_share(&weights::BROKEN_ANSWER, "are 500 or 520: the site's program failed", |f| {
+            matches!(f.status, Some(500 | 501 | 505..=511 | 520))
         });
     }
 
     fn outcome_clues(&mut self) {
-        self.add_share(&weights::GONE_AT_ONCE, "are refused connections", |o| {
-            o.kind() == Some(FailureKind::Connect(ConnectFailure::Refused))
+        self.add_share(&weights::GONE_AT_ONCE, "are refused connections", |f| {
+            f.kind == Some(FailureKind::Connect(ConnectFailure::Refused))
         });
-        self.add_share(&weights::REFUSED_BY_POLICY, "are refusals by policy (403, 451, bot check)", |o| {
-            matches!(o.seen, Seen::Blocked(_))
+        self.add_share(&weights::REFUSED_BY_POLICY, "are refusals by policy (403, 451, bot check)", |f| {
+            f.refused
         });
         let in_one_place = self.scopes.iter().any(|s| s.asn.is_some() || s.country.is_some());
         if in_one_place {
             self.add_share(&weights::CUT_IN_ONE_PLACE, "are cut as soon as the name is spoken", is_cut);
         }
-        self.add_share(&weights::FILTER_PAGE, "show the page of a filter", |o| {
-            matches!(o.kind(), Some(FailureKind::Blocked(_)))
+        self.add_share(&weights::FILTER_PAGE, "show the page of a filter", |f| {
+            matches!(f.kind, Some(FailureKind::Blocked(_)))
         });
-        self.add_share(&weights::HANDSHAKE_FAILS, "end in the TLS handshake", |o| {
-            matches!(o.kind(), Some(FailureKind::Tls(kind)) if !matches!(kind, TlsFailure::Reset | TlsFailure::Timeout))
+        self.add_share(&weights::HANDSHAKE_FAILS, "end in the TLS handshake", |f| {
+            matches!(f.kind, Some(FailureKind::Tls(kind)) if !matches!(kind, TlsFailure::Reset | TlsFailure::Timeout))
         });
         let everywhere = self.scopes.iter().any(|s| s.all);
         let certificate = match self.share_stale() {
@@ -260,31 +305,31 @@ impl Scene<'_> {
             Some(_) => &weights::CERTIFICATE_AT_CURRENT_ADDRESS,
             None => &weights::CERTIFICATE_AT_ONE_ADDRESS,
         };
-        self.add_share(certificate, "have a certificate problem", has_certificate_problem);
+        self.add_share(certificate, "have a certificate problem", |f| f.certificate);
         let wrong_page =
             if self.is_stale() { &weights::WRONG_PAGE_AT_OLD_ADDRESS } else { &weights::WRONG_PAGE };
-        self.add_share(wrong_page, "show a wrong page or redirect in a circle", |o| {
-            o.kind() == Some(FailureKind::Http(HttpFailure::RedirectLoop))
+        self.add_share(wrong_page, "show a wrong page or redirect in a circle", |f| {
+            f.kind == Some(FailureKind::Http(HttpFailure::RedirectLoop))
                 || matches!(
-                    o.result.kind.as_deref(),
+                    f.page,
                     Some("default-vhost" | "default-page" | "wrong-host" | "parked" | "redirect-loop")
                 )
         });
-        self.add_share(&weights::SAYS_MAINTENANCE, "say that the site is under maintenance", |o| {
-            o.result.kind.as_deref() == Some("maintenance")
+        self.add_share(&weights::SAYS_MAINTENANCE, "say that the site is under maintenance", |f| {
+            f.page == Some("maintenance")
         });
-        self.add_share(&weights::STATIC_WORKS, "come while a static path works", |o| {
-            o.result.static_ok == Some(true)
+        self.add_share(&weights::STATIC_WORKS, "come while a static path works", |f| {
+            f.static_ok == Some(true)
         });
-        self.add_share(&weights::STATIC_FAILS_TOO, "come while a static path fails too", |o| {
-            o.result.static_ok == Some(false)
+        self.add_share(&weights::STATIC_FAILS_TOO, "come while a static path fails too", |f| {
+            f.static_ok == Some(false)
         });
         self.add_share(
             &weights::REFUSED_BUT_HOST_ALIVE,
             "are refused while another port of the host is open",
-            |o| {
-                o.kind() == Some(FailureKind::Connect(ConnectFailure::Refused))
-                    && o.result.other_port_open == Some(true)
+            |f| {
+                f.kind == Some(FailureKind::Connect(ConnectFailure::Refused))
+                    && f.other_port_open == Some(true)
             },
         );
     }
@@ -294,11 +339,11 @@ impl Scene<'_> {
             self.add_share(
                 &weights::NO_NAME,
                 "are failed name lookups",
-                |o| matches!(o.kind(), Some(FailureKind::Dns(kind)) if kind != DnsFailure::Timeout),
+                |f| matches!(f.kind, Some(FailureKind::Dns(kind)) if kind != DnsFailure::Timeout),
             );
         }
         self.serial_clue(observations);
-        let old = self.failing_that(|o| o.result.address_current == Some(false));
+        let old = self.failing_that(|f| f.address_current == Some(false));
         let change = observations.changes.iter().find(|c| c.what == ChangeKind::Dns);
         if old > 0 {
             let all = self.failing.len();
@@ -334,17 +379,17 @@ impl Scene<'_> {
             self.add(&weights::NETWORK_FAILS, 1.0, sentence);
         }
         let neighbours_work = elsewhere.same_host_failing.is_some_and(|share| share < ELSEWHERE_FAILS);
-        let alive = |o: &Observation<'_>| neighbours_work || o.result.other_port_open == Some(true);
-        self.add_share(&weights::NO_ANSWER, "are timeouts without any answer", |o| {
-            o.kind().is_some_and(FailureKind::is_timeout) && !alive(o)
+        let alive = |f: &Failure<'_>| neighbours_work || f.other_port_open == Some(true);
+        self.add_share(&weights::NO_ANSWER, "are timeouts without any answer", |f| {
+            f.kind.is_some_and(FailureKind::is_timeout) && !alive(f)
         });
         self.add_share(
             &weights::NO_ANSWER_BUT_NEIGHBOURS,
             "are timeouts while the host or its neighbours answer",
-            |o| o.kind().is_some_and(FailureKind::is_timeout) && alive(o),
+            |f| f.kind.is_some_and(FailureKind::is_timeout) && alive(f),
         );
-        self.add_share(&weights::UNREACHABLE, "find no way to the address", |o| {
-            o.kind() == Some(FailureKind::Connect(ConnectFailure::Unreachable))
+        self.add_share(&weights::UNREACHABLE, "find no way to the address", |f| {
+            f.kind == Some(FailureKind::Connect(ConnectFailure::Unreachable))
         });
         let recent = observations.changes.iter().filter(|c| c.ago_s <= RECENT_CHANGE_S);
         for change in recent {
@@ -395,9 +440,9 @@ fn is_round_limit(error_ms: f64) -> bool {
     ROUND_LIMITS_MS.iter().any(|limit| (error_ms - limit).abs() <= ROUND_LIMIT_SLACK * limit)
 }
 
-fn is_cut(observation: &Observation<'_>) -> bool {
+fn is_cut(failure: &Failure<'_>) -> bool {
     matches!(
-        observation.kind(),
+        failure.kind,
         Some(
             FailureKind::Tls(TlsFailure::Reset)
                 | FailureKind::Http(HttpFailure::Reset)

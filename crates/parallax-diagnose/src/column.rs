@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use parallax_model::{Attribute, Family};
 
 use crate::observe::{Observation, count};
-use crate::place::Place;
 
 /// The observations by columns, a row each: attribute values as numbers from 1; 0 is "missing", which is never a scope.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ pub(crate) struct Column {
 impl Columns {
     pub(crate) fn of(usable: &[Observation<'_>]) -> Self {
         Self {
-            values: Attribute::ALL.iter().map(|attribute| Column::of(usable, *attribute)).collect(),
+            values: Column::of_places(usable),
             agents: usable.iter().map(|observation| observation.agent).collect(),
             weights: usable.iter().map(|observation| observation.weight).collect(),
             lone: usable.windows(2).all(|pair| pair[0].agent != pair[1].agent),
@@ -57,56 +56,85 @@ impl Columns {
 }
 
 impl Column {
-    fn of(usable: &[Observation<'_>], attribute: Attribute) -> Self {
-        let places = usable.iter().map(|observation| &observation.place);
+    /// The columns of all attributes, in their order. One pass: an observation is large, and its values stand side by side.
+    fn of_places(usable: &[Observation<'_>]) -> Vec<Self> {
+        let mut columns: Vec<Self> = Attribute::ALL
+            .iter()
+            .map(|attribute| Self {
+                ids: Vec::with_capacity(usable.len()),
+                values: Self::numbers(*attribute),
+            })
+            .collect();
+        let [mut region, mut country, mut pop, mut address, mut resolver, mut asn] =
+            std::array::from_fn(|_| Interner::new());
+        for place in usable.iter().map(|observation| &observation.place) {
+            let mut put = |attribute: Attribute, id: u32| columns[attribute as usize].ids.push(id);
+            put(Attribute::Asn, asn.number(place.asn.map(|asn| Value::Number(asn.0))));
+            put(Attribute::Region, region.number(place.region.map(|region| Value::Text(region.as_str()))));
+            put(
+                Attribute::Country,
+                country.number(place.country.map(|country| Value::Text(country.as_str()))),
+            );
+            put(Attribute::Pop, pop.number(place.pop.map(|pop| Value::Text(pop.as_str()))));
+            put(Attribute::Address, address.number(place.address.map(Value::Address)));
+            put(Attribute::Resolver, resolver.number(place.resolver.map(Value::Text)));
+            put(Attribute::Family, place.family.map_or(0, |family| 1 + u32::from(family == Family::V6)));
+            put(Attribute::Protocol, place.protocol.map_or(0, |protocol| 1 + protocol as u32));
+            put(Attribute::Network, place.network.map_or(0, |network| 1 + network as u32));
+        }
+        let mut close = |attribute: Attribute, of: &Interner<'_>| {
+            columns[attribute as usize].values = of.known.len() + 1;
+        };
+        close(Attribute::Asn, &asn);
+        close(Attribute::Region, &region);
+        close(Attribute::Country, &country);
+        close(Attribute::Pop, &pop);
+        close(Attribute::Address, &address);
+        close(Attribute::Resolver, &resolver);
+        columns
+    }
+
+    /// One more than the largest number of an attribute whose values are known beforehand.
+    const fn numbers(attribute: Attribute) -> usize {
         match attribute {
-            Attribute::All => Self::default(),
-            Attribute::Asn => Self::interned(places, |p| p.asn.map(|asn| Value::Number(asn.0))),
-            Attribute::Region => Self::interned(places, |p| p.region.map(|r| Value::Text(r.as_str()))),
-            Attribute::Country => Self::interned(places, |p| p.country.map(|c| Value::Text(c.as_str()))),
-            Attribute::Pop => Self::interned(places, |p| p.pop.map(|pop| Value::Text(pop.as_str()))),
-            Attribute::Address => Self::interned(places, |p| p.address.map(Value::Address)),
-            Attribute::Resolver => Self::interned(places, |p| p.resolver.map(Value::Text)),
-            Attribute::Family => {
-                Self::numbered(places, 3, |p| p.family.map(|family| 1 + u32::from(family == Family::V6)))
-            }
-            Attribute::Protocol => Self::numbered(places, 1 + parallax_model::Protocol::ALL.len(), |p| {
-                p.protocol.map(|protocol| 1 + protocol as u32)
-            }),
-            Attribute::Network => Self::numbered(places, 1 + parallax_model::NetworkKind::ALL.len(), |p| {
-                p.network.map(|network| 1 + network as u32)
-            }),
+            Attribute::Family => 3,
+            Attribute::Protocol => 1 + parallax_model::Protocol::ALL.len(),
+            Attribute::Network => 1 + parallax_model::NetworkKind::ALL.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Numbers the values of one attribute, from 1, in the order in which they come.
+struct Interner<'a> {
+    known: HashMap<Word, u32, BuildHasherDefault<Mix>>,
+    /// Numbers of texts that are longer than a word.
+    long: HashMap<&'a str, u64>,
+    recent: [(Word, u32); 1 << RECENT_BITS],
+}
+
+impl<'a> Interner<'a> {
+    fn new() -> Self {
+        Self {
+            known: HashMap::default(),
+            long: HashMap::new(),
+            recent: [(Word::MISSING, 0); 1 << RECENT_BITS],
         }
     }
 
-    fn numbered<'a>(
-        places: impl Iterator<Item = &'a Place<'a>>,
-        values: usize,
-        number: impl Fn(&Place<'a>) -> Option<u32>,
-    ) -> Self {
-        Self { ids: places.map(|place| number(place).unwrap_or(0)).collect(), values }
-    }
-
-    fn interned<'a>(
-        places: impl ExactSizeIterator<Item = &'a Place<'a>>,
-        value: impl Fn(&Place<'a>) -> Option<Value<'a>>,
-    ) -> Self {
-        let mut known: HashMap<Word, u32, BuildHasherDefault<Mix>> = HashMap::default();
-        let mut long: HashMap<&str, u64> = HashMap::new();
-        let mut recent = [(Word::MISSING, 0); 1 << RECENT_BITS];
-        let number = |place: &'a Place<'a>| {
-            let Some(value) = value(place) else { return 0 };
+    fn number(&mut self, value: Option<Value<'a>>) -> u32 {
+        let Some(value) = value else { return 0 };
+        let Self { known, long, recent } = self;
+        let word = Word::of(value, |text| {
             let next = long.len() as u64;
-            let word = Word::of(value, |text| *long.entry(text).or_insert(next));
-            let seen = &mut recent[(word.mixed() >> (64 - RECENT_BITS)) as usize];
-            if seen.0 != word {
-                let next = count(known.len() + 1);
-                *seen = (word, *known.entry(word).or_insert(next));
-            }
-            seen.1
-        };
-        let ids = places.map(number).collect();
-        Self { ids, values: known.len() + 1 }
+            *long.entry(text).or_insert(next)
+        });
+        let seen = &mut recent[(word.mixed() >> (64 - RECENT_BITS)) as usize];
+        if seen.0 != word {
+            let next = count(known.len() + 1);
+            *seen = (word, *known.entry(word).or_insert(next));
+        }
+        seen.1
     }
 }
 
@@ -122,7 +150,7 @@ enum Value<'a> {
 }
 
 /// The value as numbers that are cheap to compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Eq)]
 struct Word {
     bits: [u64; 2],
     /// Tells apart what has the same bits: the length of a text, the family of an address.
@@ -159,6 +187,14 @@ fn ends(bytes: &[u8]) -> [u64; 2] {
     match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(head), Some(tail)) => [u64::from_le_bytes(*head), u64::from_le_bytes(*tail)],
         _ => [bytes.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)), 0],
+    }
+}
+
+impl PartialEq for Word {
+    /// All in one: most are compared with what they are equal to.
+    fn eq(&self, other: &Self) -> bool {
+        let [head, tail] = [self.bits[0] ^ other.bits[0], self.bits[1] ^ other.bits[1]];
+        head | tail | u64::from(self.tag ^ other.tag) == 0
     }
 }
 

@@ -15,6 +15,8 @@ pub const GRID: usize = 8;
 pub const STRENGTHS: [f64; GRID] = [0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92, 0.985];
 /// Prior of each strength; sums to 0.98, so the prices are dearer by 0.02 nats.
 const PRIOR: [f64; GRID] = [0.06, 0.09, 0.12, 0.14, 0.14, 0.15, 0.16, 0.14];
+/// Below the logarithm of each.
+const LEAST_PRIOR_NATS: f64 = -3.0;
 
 /// What is so many nats less probable than another is lost in the rounding of their sum.
 const LOST: f64 = -42.0;
@@ -34,13 +36,9 @@ impl Influence {
 
     /// Of an observation `y` (1 failed, 0 worked, between: partly) by an agent that fails at the rate `baseline` by itself.
     pub fn new(y: f64, baseline: f64, weight: f64) -> Self {
-        let without = 1.0 / likelihood(y, baseline);
-        let mut ratios = STRENGTHS;
-        for ratio in &mut ratios {
-            let with = 1.0 - (1.0 - baseline) * (1.0 - *ratio);
-            *ratio = likelihood(y, with) * without;
-        }
-        Self(nats::ln(ratios)).times(weight)
+        let with = STRENGTHS.map(|strength| 1.0 - (1.0 - baseline) * (1.0 - strength));
+        let without = 1.0 / likelihood(y, [baseline])[0];
+        Self(nats::ln(likelihood(y, with).map(|with| with * without))).times(weight)
     }
 
     /// The most that it says for a fault of any strength, in nats.
@@ -63,6 +61,62 @@ impl Influence {
     pub(crate) fn times(mut self, weight: f64) -> Self {
         self.0.iter_mut().for_each(|nats| *nats *= weight);
         self
+    }
+}
+
+/// The worth of results that worked: by far the most there are, each by an agent with a baseline of its own.
+///
+/// What one is worth is `ln((a − b·h) / (a₀ − b₀·h))`, of which a and b depend on the strength only: a power series in the baseline h,
+/// of which a few terms cost a fifth of the logarithms.
+pub(crate) struct Successes {
+    /// By an agent that never fails by itself.
+    flawless: Influence,
+}
+
+/// Agents that fail more often by themselves are few, and the series would be long.
+const MOST_OF_SERIES: f64 = 0.05;
+/// So many terms of it leave out less than 10⁻⁹ nats.
+const TERMS: usize = 6;
+/// What the powers of the baseline are multiplied by, for each strength, from the first power on.
+const SERIES: [[f64; GRID]; TERMS] = {
+    const fn ratio(strength: f64) -> f64 {
+        let most = (1.0 - CONTAMINATION) * (1.0 - strength);
+        most / (most + CONTAMINATION / 2.0)
+    }
+    let mut series = [[0.0; GRID]; TERMS];
+    let mut g = 0;
+    while g < GRID {
+        let (with, without) = (ratio(STRENGTHS[g]), ratio(0.0));
+        let (mut power_with, mut power_without) = (1.0, 1.0);
+        let mut n = 0;
+        while n < TERMS {
+            power_with *= with;
+            power_without *= without;
+            series[n][g] = (power_without - power_with) / (n + 1) as f64;
+            n += 1;
+        }
+        g += 1;
+    }
+    series
+};
+
+impl Successes {
+    pub(crate) fn new() -> Self {
+        Self { flawless: Influence::new(0.0, 0.0, 1.0) }
+    }
+
+    /// The worth of one by an agent that fails at the rate `baseline` by itself.
+    pub(crate) fn influence(&self, baseline: f64, weight: f64) -> Influence {
+        if baseline > MOST_OF_SERIES {
+            return Influence::new(0.0, baseline, weight);
+        }
+        let mut sum = [0.0; GRID];
+        for terms in SERIES.iter().rev().chain([&self.flawless.0]) {
+            for (sum, term) in sum.iter_mut().zip(terms) {
+                *sum = *sum * baseline + term;
+            }
+        }
+        Influence(sum).times(weight)
     }
 }
 
@@ -95,6 +149,14 @@ impl Evidence {
         self.results = self.results.saturating_sub(1);
     }
 
+    /// Adds the results of another, none of which are in it.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (sum, nats) in self.nats.iter_mut().zip(other.nats) {
+            *sum += nats;
+        }
+        self.results += other.results;
+    }
+
     /// The same without the results of another, all of which are in it.
     pub(crate) fn without(&self, other: &Self) -> Self {
         Self {
@@ -112,8 +174,14 @@ impl Evidence {
         }
         let mut shares = nats::exp(below);
         shares.iter_mut().zip(PRIOR).for_each(|(share, prior)| *share *= prior);
-        let [log] = nats::ln([halved(shares, |a, b| a + b)]);
-        top + log - cost
+        top + halved(shares, |a, b| a + b).ln() - cost
+    }
+
+    /// What [`Self::gain`] lies between at no cost: the likeliest strength is at least as probable beforehand as the least probable
+    /// one is, and all together are no more than 1.
+    pub(crate) fn gain_within(&self) -> (f64, f64) {
+        let top = halved(self.nats, |a, b| if b > a { b } else { a });
+        (top + LEAST_PRIOR_NATS, top)
     }
 
     /// The posterior mean of the fault's strength, 0 to 1.
@@ -146,14 +214,18 @@ fn believed(likely: f64) -> f64 {
     (1.0 - CONTAMINATION) * likely + CONTAMINATION / 2.0
 }
 
-fn likelihood(y: f64, q: f64) -> f64 {
-    believed(if y >= 1.0 {
-        q
-    } else if y <= 0.0 {
-        1.0 - q
-    } else {
-        q.powf(y) * (1.0 - q).powf(1.0 - y)
-    })
+/// How likely `y` is for each chance to fail.
+fn likelihood<const N: usize>(y: f64, chances: [f64; N]) -> [f64; N] {
+    let works = chances.map(|q| 1.0 - q);
+    if y >= 1.0 {
+        return chances.map(believed);
+    }
+    if y <= 0.0 {
+        return works.map(believed);
+    }
+    let (fails, works) = (nats::ln(chances), nats::ln(works));
+    let both = std::array::from_fn(|n| y * fails[n] + (1.0 - y) * works[n]);
+    nats::exp(both).map(believed)
 }
 
 #[cfg(test)]
@@ -165,6 +237,17 @@ mod tests {
         let worth = |y| Influence::new(y, 0.02, 1.0).0[GRID - 1];
         assert!((worth(1.0) - 3.50).abs() < 0.02, "{}", worth(1.0));
         assert!((worth(0.0) + 3.63).abs() < 0.1, "{}", worth(0.0));
+    }
+
+    #[test]
+    fn the_series_is_the_logarithm() {
+        let successes = Successes::new();
+        for n in 0..1_000 {
+            let baseline = f64::from(n) * 1e-4;
+            let (got, want) = (successes.influence(baseline, 0.7), Influence::new(0.0, baseline, 0.7));
+            let apart = got.0.iter().zip(want.0).map(|(got, want)| (got - want).abs()).fold(0.0, f64::max);
+            assert!(apart < 1e-9, "{baseline}: {apart}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Third step: the ruling with its cause, its sentences, and what it stands on.
 
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use std::hash::{BuildHasherDefault, Hash};
 
 use parallax_model::{
     Cause, CauseKind, Confidence, Diagnosis, DnsFailure, FailureKind, Host, Scope, Verdict, VisitorVerdict,
@@ -214,22 +214,33 @@ impl<'a> Affected<'a> {
 
 /// What most of these see, and who wrote it.
 fn commonest<'a>(results: &[&'a Observation<'a>]) -> Option<(FailureKind, Option<&'a str>)> {
-    let mut kinds: Vec<(FailureKind, u32)> = Vec::new();
-    for kind in results.iter().filter_map(|o| o.kind()) {
-        match kinds.iter_mut().find(|(known, _)| *known == kind) {
-            Some((_, seen)) => *seen += 1,
-            None => kinds.push((kind, 1)),
+    let kind = most_of(results.iter().filter_map(|o| o.kind()))?;
+    let named = |o: &&'a Observation<'a>| {
+        o.result.emitter.as_deref().filter(|name| *name != "unknown" && !name.is_empty())
+    };
+    let emitter = most_of(results.iter().filter(|o| o.kind() == Some(kind)).map(named))?;
+    Some((kind, emitter))
+}
+
+/// What there is most of; among equals the least.
+fn most_of<T: Copy + Ord + Hash>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts: HashMap<T, u32, BuildHasherDefault<Mix>> = HashMap::default();
+    // Most stand beside their like, and are counted together.
+    let mut alike: Option<(T, u32)> = None;
+    for value in values {
+        match &mut alike {
+            Some((last, count)) if *last == value => *count += 1,
+            _ => {
+                if let Some((last, count)) = alike.replace((value, 1)) {
+                    *counts.entry(last).or_default() += count;
+                }
+            }
         }
     }
-    let kind = kinds.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?.0;
-    let mut emitters: HashMap<Option<&str>, u32, BuildHasherDefault<Mix>> = HashMap::default();
-    for observation in results.iter().filter(|o| o.kind() == Some(kind)) {
-        let named =
-            observation.result.emitter.as_deref().filter(|name| *name != "unknown" && !name.is_empty());
-        *emitters.entry(named).or_default() += 1;
+    if let Some((last, count)) = alike {
+        *counts.entry(last).or_default() += count;
     }
-    let emitter = emitters.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?.0;
-    Some((kind, emitter))
+    counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0))).map(|(value, _)| value)
 }
 
 /// How many agents; the observations of one agent stand together.

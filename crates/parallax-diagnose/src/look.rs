@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::members;
 use crate::nats::sum_of_logs;
 use crate::observe::count;
 use crate::probes::Probes;
@@ -19,7 +18,7 @@ const UNEVEN: f64 = 1.0;
 /// How each row of a scan fails.
 pub(crate) struct Looks {
     /// The rows that fail in a way that is known.
-    pub(crate) failing: Vec<u64>,
+    pub(crate) failing: Vec<u32>,
     /// Of each row, which way it fails (0 where it does not).
     ways: Vec<u32>,
     /// Share of all failures that fail each way.
@@ -40,7 +39,7 @@ pub(crate) struct Scratch {
 impl Looks {
     pub(crate) fn of(probes: &Probes<'_>) -> Self {
         let mut known = BTreeMap::new();
-        let (mut failing, mut ways) = (members::none(probes.rows()), vec![0; probes.rows()]);
+        let (mut failing, mut ways) = (Vec::with_capacity(probes.failing.len()), vec![0; probes.rows()]);
         let mut counts = vec![0.0];
         let mut last = (None, 0);
         for row in probes.failing.iter().map(|row| *row as usize) {
@@ -53,7 +52,7 @@ impl Looks {
             }
             if last.1 > 0 {
                 counts[last.1] += probes.columns.weights[row];
-                members::insert(&mut failing, row);
+                failing.push(count(row));
                 ways[row] = count(last.1);
             }
         }

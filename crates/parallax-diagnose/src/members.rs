@@ -61,6 +61,11 @@ pub(crate) fn without<'a>(a: &'a [u64], b: &'a [u64]) -> impl Iterator<Item = us
     a.iter().zip(b).enumerate().flat_map(|(place, (a, b))| bits(a & !b, place))
 }
 
+/// Those in both.
+pub(crate) fn both<'a>(a: &'a [u64], b: &'a [u64]) -> impl Iterator<Item = usize> + 'a {
+    a.iter().zip(b).enumerate().flat_map(|(place, (a, b))| bits(a & b, place))
+}
+
 /// How many are in both.
 pub(crate) fn shared(a: &[u64], b: &[u64]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a & b).count_ones()).sum()
@@ -73,14 +78,6 @@ pub(crate) fn shared_by_pairs((a, b): (&[u64], &[u64]), (c, d): (&[u64], &[u64])
 
 /// So many of a word's members are written in one go.
 const AT_ONCE: usize = 4;
-
-/// Members are looked up one by one when they are fewer than so many for each word of their set.
-const FEW: usize = 3;
-
-/// Whether so many members of a set are looked up sooner than all its words are read.
-pub(crate) const fn is_few(members: usize, set: &[u64]) -> bool {
-    members < FEW * set.len()
-}
 
 /// Lists of members, one after the other.
 ///
@@ -141,14 +138,24 @@ impl Lists {
         self.written = end;
     }
 
-    /// Writes those of a set, of which the rows are known too, that are in another set, or those that are not.
-    pub(crate) fn sift(&mut self, (rows, own): (&[u32], &[u64]), set: &[u64], inside: bool) {
-        if is_few(rows.len(), own) {
-            self.pick(rows, set, inside);
-        } else {
-            let unwanted = if inside { 0 } else { u64::MAX };
-            self.write(own.iter().zip(set).map(|(own, other)| own & (other ^ unwanted)));
+    /// Writes these.
+    pub(crate) fn extend(&mut self, rows: &[u32]) {
+        self.make_room(rows.len());
+        self.rows[self.written..][..rows.len()].copy_from_slice(rows);
+        self.written += rows.len();
+    }
+
+    /// Of what was written from there on, each that was a place in a list becomes what stands there.
+    pub(crate) fn rename(&mut self, start: usize, list: &[u32]) {
+        for row in &mut self.rows[start..self.written] {
+            *row = list[*row as usize];
         }
+    }
+
+    /// Writes those of a set that are in another set, or those that are not.
+    pub(crate) fn write_shared(&mut self, own: &[u64], set: &[u64], inside: bool) {
+        let unwanted = if inside { 0 } else { u64::MAX };
+        self.write(own.iter().zip(set).map(|(own, other)| own & (other ^ unwanted)));
     }
 
     /// Writes those of these rows that are in a set, or those that are not.
@@ -210,7 +217,7 @@ mod tests {
                 lists.pick(&rows, &other, inside);
                 assert_eq!(lists.since(start), want);
                 let start = lists.end();
-                lists.sift((&rows, &own), &other, inside);
+                lists.write_shared(&own, &other, inside);
                 assert_eq!(lists.since(start), want);
             }
         }

@@ -184,10 +184,18 @@ impl<'a> Named<'a> {
         const FIRST: usize = size_of::<u128>();
         let name = agent.as_str();
         let bytes = name.as_bytes();
-        let mut first = [0; FIRST];
-        let length = bytes.len().min(FIRST);
-        first[..length].copy_from_slice(&bytes[..length]);
-        let first = u128::from_be_bytes(first);
+        let first = match (bytes.first_chunk::<FIRST>(), bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), ..) => u128::from_be_bytes(*first),
+            // The last eight bytes without those that the first eight have too.
+            (_, Some(head), Some(tail)) => {
+                let tail = u128::from(u64::from_be_bytes(*tail)) << (8 * (FIRST - bytes.len()));
+                u128::from(u64::from_be_bytes(*head)) << 64 | tail & u128::from(u64::MAX)
+            }
+            _ => {
+                let short = bytes.iter().fold(0_u64, |first, byte| first << 8 | u64::from(*byte));
+                u128::from(short) << (8 * (FIRST - bytes.len()))
+            }
+        };
         Self { first, rest: name.get(FIRST..).filter(|rest| !rest.is_empty()), index }
     }
 

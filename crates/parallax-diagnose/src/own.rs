@@ -45,11 +45,22 @@ impl Fault {
         let mut seen: BTreeMap<FailureKind, f64> = BTreeMap::new();
         let steady = |o: &&Observation<'_>| o.baseline <= STEADY && o.says(channel).is_some();
         let usable = if channel == Channel::Failing { usable } else { &[] };
+        // Most fail as the one before them, and are added together.
+        let mut alike: Option<(FailureKind, f64)> = None;
         for observation in usable.iter().filter(steady) {
             own += observation.weight * observation.baseline;
-            if let Some(kind) = observation.kind() {
-                *seen.entry(kind).or_default() += observation.weight;
+            let Some(kind) = observation.kind() else { continue };
+            match &mut alike {
+                Some((last, weight)) if *last == kind => *weight += observation.weight,
+                _ => {
+                    if let Some((last, weight)) = alike.replace((kind, observation.weight)) {
+                        *seen.entry(last).or_default() += weight;
+                    }
+                }
             }
+        }
+        if let Some((last, weight)) = alike {
+            *seen.entry(last).or_default() += weight;
         }
         for (kind, weight) in &mut seen {
             *weight = (*weight - own * own_share(*kind)).max(0.0);

@@ -55,6 +55,7 @@ impl<'a> Place<'a> {
 
     /// Whether it has every value of the scope.
     pub fn is_in(&self, scope: &Scope) -> bool {
+        #[inline]
         fn fits<T: Copy + PartialEq>(wanted: Option<T>, here: Option<T>) -> bool {
             wanted.is_none() || wanted == here
         }

@@ -3,7 +3,7 @@
 use parallax_model::FailureKind;
 
 use crate::column::Columns;
-use crate::evidence::{Evidence, Influence};
+use crate::evidence::{Evidence, Influence, Successes};
 use crate::members;
 use crate::observe::{Channel, Observation, Seen, count};
 use crate::own::Fault;
@@ -106,19 +106,19 @@ impl<'a> Probes<'a> {
 /// What each says to the question whether it fails.
 fn influences_of_failing(usable: &[Observation<'_>]) -> Vec<Influence> {
     let fault = Fault::of(usable, Channel::Failing);
-    // Results of one agent stand together, and have one baseline.
-    let mut fine = (f64::NAN, Influence::NONE);
+    let successes = Successes::new();
+    let mut own = (None, 0.0);
     let influence = |observation: &Observation<'_>| {
         let (baseline, weight) = (observation.baseline, observation.weight);
         match (observation.seen, observation.says(Channel::Failing)) {
             (_, None) => Influence::NONE,
-            (Seen::Failed(kind), _) => Influence::of_failure(baseline, fault.own(kind), weight),
-            (Seen::Ok, _) => {
-                if fine.0.total_cmp(&baseline).is_ne() {
-                    fine = (baseline, Influence::new(0.0, baseline, 1.0));
+            (Seen::Failed(kind), _) => {
+                if own.0 != Some(kind) {
+                    own = (Some(kind), fault.own(kind));
                 }
-                fine.1.times(weight)
+                Influence::of_failure(baseline, own.1, weight)
             }
+            (Seen::Ok, _) => successes.influence(baseline, weight),
             (_, Some(y)) => Influence::new(y, baseline, weight),
         }
     };

@@ -51,17 +51,20 @@ const MOST_LEAD: f64 = 1e6;
 /// One question, and what everyone says to it.
 pub(crate) struct Question<'a> {
     probes: Probes<'a>,
+    /// Whoever says something to it.
+    everyone: Tally,
 }
 
 impl<'a> Question<'a> {
     pub(crate) fn of(observations: &'a Observations<'_>, channel: Channel, columns: &'a Columns) -> Self {
-        Self { probes: Probes::of(&observations.usable, columns, channel) }
+        let probes = Probes::of(&observations.usable, columns, channel);
+        let everyone = tally(&probes, total(&probes), members::each(&probes.all));
+        Self { probes, everyone }
     }
 
     /// How many say yes, without a search for who they are.
     pub(crate) fn counted(&self) -> Scan {
-        let everyone = tally(&self.probes, total(&self.probes), members::each(&self.probes.all));
-        Scan { everyone, outside: everyone, ..Scan::default() }
+        Scan { everyone: self.everyone, outside: self.everyone, ..Scan::default() }
     }
 
     /// Who they are.
@@ -69,8 +72,21 @@ impl<'a> Question<'a> {
         self.probes.weigh();
         let looks = Looks::of(&self.probes);
         match quiet(&self.probes, &looks, weights) {
-            Some(quiet) => nothing_found(&self.probes, &quiet),
-            None => search(&self.probes, looks),
+            Some(quiet) => self.nothing_found(&quiet),
+            None => search(&self.probes, looks, self.everyone),
+        }
+    }
+
+    /// The answer where nothing can be found; the posterior is of the scopes before those of one coverage are merged.
+    fn nothing_found(&self, quiet: &Quiet) -> Scan {
+        let nothing = Confidence::new(rounded(1.0 / (1.0 + quiet.others)));
+        Scan {
+            strength: rounded(Evidence::NONE.strength()),
+            confidence: nothing,
+            nothing,
+            lead: rounded(-quiet.best),
+            second: vec![quiet.name.scope(&self.probes)],
+            ..self.counted()
         }
     }
 }
@@ -88,7 +104,7 @@ fn quiet(probes: &Probes<'_>, looks: &Looks, weights: &OnceCell<Weights>) -> Opt
     Quiet::of(probes, looks, weights.get_or_init(|| Weights::of(probes.columns)), LEAST_GAIN - ROUNDING)
 }
 
-fn search(probes: &Probes<'_>, looks: Looks) -> Scan {
+fn search(probes: &Probes<'_>, looks: Looks, everyone: Tally) -> Scan {
     let candidates = Candidates::of(probes, &looks);
     let mut search = Search {
         probes,
@@ -105,24 +121,7 @@ fn search(probes: &Probes<'_>, looks: Looks) -> Scan {
         additions: BTreeMap::new(),
     };
     let set = search.run();
-    search.report(&set)
-}
-
-/// The answer to a question to which nothing can be found; the posterior is of the scopes before those of one coverage are merged.
-fn nothing_found(probes: &Probes<'_>, quiet: &Quiet) -> Scan {
-    let everyone = tally(probes, total(probes), members::each(&probes.all));
-    let nothing = Confidence::new(rounded(1.0 / (1.0 + quiet.others)));
-    Scan {
-        findings: Vec::new(),
-        everyone,
-        covered: Tally::default(),
-        outside: everyone,
-        strength: rounded(Evidence::NONE.strength()),
-        confidence: nothing,
-        nothing,
-        lead: rounded(-quiet.best),
-        second: vec![quiet.name.scope(probes)],
-    }
+    search.report(&set, everyone)
 }
 
 /// Members of a set, in the order in which they were scored.
@@ -334,9 +333,8 @@ impl<'a> Search<'a> {
 
     /// The rows of a candidate that are in a set, or those that are not.
     fn part(&mut self, index: usize, set: &[u64], inside: bool) -> &[u32] {
-        let members = (self.candidates.rows(index), self.members(index));
         self.rows.forget(0);
-        self.rows.sift(members, set, inside);
+        self.rows.write_shared(self.members(index), set, inside);
         self.rows.since(0)
     }
 
@@ -347,7 +345,7 @@ impl<'a> Search<'a> {
         self.looks.likeness(self.rows.since(0), &mut self.scratch, &self.probes.columns.weights)
     }
 
-    fn report(&mut self, set: &[usize]) -> Scan {
+    fn report(&mut self, set: &[usize], everyone: Tally) -> Scan {
         let answer = self.coverage(set);
         let score = self.best_score(set);
         let Posterior { same, nothing, next, second } = self.posterior(score, &answer);
@@ -355,7 +353,7 @@ impl<'a> Search<'a> {
         let total = total(self.probes);
         Scan {
             findings: (0..set.len()).map(|n| self.finding(set, n, total)).collect(),
-            everyone: tally(self.probes, total, members::each(all)),
+            everyone,
             covered: tally(self.probes, total, members::each(&answer)),
             outside: tally(self.probes, total, members::without(all, &answer)),
             strength: rounded(self.probes.evidence(members::each(&answer)).strength()),
@@ -405,13 +403,13 @@ impl<'a> Search<'a> {
 
     /// The network in which most of these fail, if it is known.
     fn worst_network(&self, members: &[u64]) -> Option<u32> {
-        let asns = &self.probes.columns.column(Attribute::Asn).ids;
-        let mut failing = BTreeMap::new();
+        let asns = self.probes.columns.column(Attribute::Asn);
+        let mut failing = vec![0.0; asns.values];
         for row in members::each(members).filter(|row| self.probes.says[*row] >= 0.5) {
-            *failing.entry(asns[row]).or_insert(0.0) += self.probes.columns.weights[row];
+            failing[asns.ids[row] as usize] += self.probes.columns.weights[row];
         }
-        let worst = failing.into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
-        worst.map(|(asn, _)| asn).filter(|asn| *asn != 0)
+        let worst = (0..).zip(failing).max_by(|(_, a), (_, b)| a.total_cmp(b));
+        worst.filter(|(asn, weight)| *asn != 0 && *weight > 0.0).map(|(asn, _)| asn)
     }
 }
 

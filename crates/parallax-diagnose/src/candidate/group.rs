@@ -5,12 +5,12 @@ use std::hash::BuildHasherDefault;
 
 use parallax_model::Attribute;
 
+use super::sums::{Sum, Sums};
 use super::{
-    Candidate, Candidates, EVERYBODY_COST, Fails, LIVE_AGENTS, MAX_CANDIDATES, MOST_APART, Name,
-    SAME_COVERAGE, Template, Values, distinct,
+    Candidate, Candidates, EVERYBODY_COST, MAX_CANDIDATES, MAX_GROUPS, MOST_APART, Name, SAME_COVERAGE,
+    Template, Values,
 };
 use crate::column::Mix;
-use crate::evidence::Evidence;
 use crate::look::Looks;
 use crate::members::{self, Lists, Sets};
 use crate::observe::count;
@@ -25,18 +25,26 @@ const _: () = assert!((EXACT as f64) < SAME_COVERAGE * (EXACT + 1) as f64);
 struct Group {
     attributes: &'static [Attribute],
     cost: f64,
-    evidence: Evidence,
-    /// What any of its rows explain, at most, before its price.
-    ceiling: f64,
-    /// Where its rows begin among all groups' rows.
-    start: u32,
-    /// Its rows as bits, folded into one word: two groups differ in at least as many rows as here in bits.
-    signature: u64,
+    sum: Sum,
 }
 
 impl Group {
     const fn size(&self) -> u32 {
-        self.evidence.results
+        self.sum.evidence.results
+    }
+
+    const fn name(&self) -> Name {
+        Name { attributes: self.attributes, example: self.sum.example }
+    }
+
+    fn gain(&self) -> f64 {
+        self.sum.evidence.gain(self.cost)
+    }
+
+    /// What [`Self::gain`] lies between, told without its exponentials.
+    fn gain_within(&self) -> (f64, f64) {
+        let (least, most) = self.sum.evidence.gain_within();
+        (least - self.cost, most - self.cost)
     }
 }
 
@@ -45,109 +53,45 @@ pub(super) struct Groups {
     list: Vec<Group>,
     /// Where the groups of each template begin.
     templates: Vec<usize>,
-    /// The rows of every group, in their order; at most so many times all rows as there are templates.
-    rows: Lists,
 }
 
 impl Groups {
     /// Only the group of everybody.
-    pub(super) fn everybody(probes: &Probes<'_>, ceiling: f64) -> Self {
-        let mut groups = Self { list: Vec::new(), templates: vec![0], rows: Lists::default() };
-        groups.rows.write(probes.all.iter().copied());
-        let everybody = groups.summed_up(Name::EVERYBODY.attributes, 0, ceiling, probes);
-        let signature = probes.all.iter().fold(0, |signature, word| signature ^ word);
-        groups.list.push(Group { cost: EVERYBODY_COST, signature, ..everybody });
-        groups
+    pub(super) fn everybody(sum: Sum) -> Self {
+        let everybody = Group { attributes: Name::EVERYBODY.attributes, cost: EVERYBODY_COST, sum };
+        Self { list: vec![everybody], templates: vec![0] }
     }
 
-    /// What the rows say together that were written last, from `start` on; their price and signature are not known yet.
-    fn summed_up(
-        &self,
-        attributes: &'static [Attribute],
-        start: usize,
-        ceiling: f64,
-        probes: &Probes<'_>,
-    ) -> Group {
-        let rows = self.rows.since(start);
-        Group {
-            attributes,
-            cost: 0.0,
-            evidence: probes.evidence(rows.iter().map(|row| *row as usize)),
-            ceiling,
-            start: count(start),
-            signature: 0,
+    /// Adds the live groups of these templates.
+    pub(super) fn add_all(&mut self, templates: &[Template], sums: &mut Sums<'_>) {
+        for template in templates {
+            self.add(template, sums);
         }
     }
 
-    /// Adds the live groups of a template, in which so many fail.
-    pub(super) fn add<'f>(
-        &mut self,
-        template: &Template,
-        fails: impl Iterator<Item = &'f Fails>,
-        values: &Values,
-        probes: &Probes<'_>,
-    ) {
-        let first = self.list.len();
-        for fails in fails {
-            let start = self.rows.end();
-            let signature = self.write(fails.example, template.attributes, values, probes);
-            let group = self.summed_up(template.attributes, start, fails.ceiling, probes);
-            let group = Group { signature, ..group };
-            if self.agents(&group, probes) >= LIVE_AGENTS {
-                self.list.push(group);
-            } else {
-                self.rows.forget(start);
-            }
+    fn add(&mut self, template: &Template, sums: &mut Sums<'_>) {
+        let mut live = sums.live(template);
+        if live.is_empty() {
+            return;
         }
-        let live = self.list.len();
-        if live > first {
-            let cost = template.price + ((live - first) as f64).ln();
-            self.list[first..].iter_mut().for_each(|group| group.cost = cost);
-            self.templates.push(first);
+        if live.len() > MAX_GROUPS {
+            live.sort_by_key(|sum| std::cmp::Reverse(sum.failing));
+            live.truncate(MAX_GROUPS);
         }
-    }
-
-    /// Writes the rows that share these attributes with this one. Returns their signature.
-    fn write(&mut self, row: u32, attributes: &[Attribute], values: &Values, probes: &Probes<'_>) -> u64 {
-        if let Some((rows, set)) = values.few(row, attributes, probes) {
-            let start = self.rows.end();
-            self.rows.pick(rows, set, true);
-            return self.rows.since(start).iter().fold(0, |signature, row| signature ^ 1 << (row % 64));
-        }
-        let (a, b) = values.like(row, attributes, probes);
-        let words = || a.iter().zip(b).map(|(a, b)| a & b);
-        self.rows.write(words());
-        words().fold(0, |signature, word| signature ^ word)
+        self.templates.push(self.list.len());
+        let cost = template.price + (live.len() as f64).ln();
+        let group = |sum| Group { attributes: template.attributes, cost, sum };
+        self.list.extend(live.into_iter().map(group));
     }
 
     /// How much more everybody explains than the best group, in nats.
     pub(super) fn lead_of_everybody(&self) -> f64 {
-        let mut gains = self.list.iter().map(|group| group.evidence.gain(group.cost));
-        let everybody = gains.next().unwrap_or(0.0);
-        everybody - gains.fold(0.0, f64::max)
-    }
-
-    /// How many agents are in a group.
-    fn agents(&self, group: &Group, probes: &Probes<'_>) -> u32 {
-        if probes.columns.lone {
-            return group.size();
-        }
-        distinct(self.rows(group).iter().map(|row| *row as usize), &probes.columns.agents)
-    }
-
-    fn rows(&self, group: &Group) -> &[u32] {
-        self.rows.list(group.start, group.size())
-    }
-
-    fn name(&self, group: &Group) -> Name {
-        Name { attributes: group.attributes, example: self.rows(group).first().copied().unwrap_or(0) }
-    }
-
-    /// Size of the intersection over size of the union.
-    fn jaccard(&self, a: &Group, b: &Group, values: &Values, probes: &Probes<'_>) -> f64 {
-        let sets = |group: &Group| values.like(self.name(group).example, group.attributes, probes);
-        let both = members::shared_by_pairs(sets(a), sets(b));
-        f64::from(both) / f64::from(a.size() + b.size() - both)
+        let mut groups = self.list.iter();
+        let everybody = groups.next().map_or(0.0, Group::gain);
+        let better = |best: f64, group: &Group| {
+            if group.gain_within().1 > best { best.max(group.gain()) } else { best }
+        };
+        everybody - groups.fold(0.0, better)
     }
 
     /// The groups by price, those of one price by the names of their attributes.
@@ -164,19 +108,19 @@ impl Groups {
     /// Merges groups of one coverage under the cheapest name: the kept groups, and the other names of each.
     fn merged(&self, values: &Values, probes: &Probes<'_>) -> (Vec<&Group>, Vec<(usize, Name)>) {
         let mut known = BySize::of(&self.list);
-        let mut small: HashMap<&[u32], usize, BuildHasherDefault<Mix>> = HashMap::default();
+        // Where the groups of the very same rows are found, or those that they are the same as.
+        let mut places: HashMap<u64, usize, BuildHasherDefault<Mix>> =
+            HashMap::with_capacity_and_hasher(self.list.len(), BuildHasherDefault::default());
         let mut kept: Vec<&Group> = Vec::with_capacity(self.list.len());
         let mut aliases = Vec::new();
         for group in self.by_price() {
-            let rows = self.rows(group);
-            let is_same = |place: usize| self.jaccard(group, kept[place], values, probes) >= SAME_COVERAGE;
-            let place = if group.size() <= EXACT {
-                *small.entry(rows).or_insert(kept.len())
-            } else {
-                known.find(group, is_same).unwrap_or(kept.len())
-            };
-            if place < kept.len() {
-                aliases.push((place, self.name(group)));
+            let next = kept.len();
+            let place = *places.entry(group.sum.rows).or_insert_with(|| {
+                let is_same = |place: usize| jaccard(group, kept[place], values, probes) >= SAME_COVERAGE;
+                if group.size() <= EXACT { next } else { known.find(group, is_same).unwrap_or(next) }
+            });
+            if place < next {
+                aliases.push((place, group.name()));
                 continue;
             }
             if group.size() > EXACT {
@@ -196,10 +140,12 @@ impl Groups {
         looks: &Looks,
     ) -> Candidates {
         let (kept, aliases) = self.merged(values, probes);
-        let mut order: Vec<(f64, usize)> =
-            kept.iter().map(|group| group.evidence.gain(group.cost)).zip(0..).collect();
-        let scope = |place: usize| self.name(kept[place]).scope(probes);
-        let first = order.iter().position(|(_, place)| self.name(kept[*place]).is_everybody());
+        let least = least_gain(&kept);
+        let is_wanted = |group: &Group| group.name().is_everybody() || group.gain_within().1 >= least;
+        let wanted = kept.iter().zip(0..).filter(|(group, _)| is_wanted(group));
+        let mut order: Vec<(f64, usize)> = wanted.map(|(group, place)| (group.gain(), place)).collect();
+        let scope = |place: usize| kept[place].name().scope(probes);
+        let first = order.iter().position(|(_, place)| kept[*place].name().is_everybody());
         order.swap(0, first.unwrap_or(0));
         order[1..].sort_unstable_by(|(gain, place), (other_gain, other)| {
             other_gain.total_cmp(gain).then_with(|| scope(*place).cmp(&scope(*other)))
@@ -209,23 +155,45 @@ impl Groups {
         let (mut list, mut failing) = (Vec::with_capacity(order.len()), Lists::default());
         for (set, (gain, coverage)) in order.into_iter().enumerate() {
             let group = kept[coverage];
-            let name = self.name(group);
+            let name = group.name();
             sets.fill(set, values.like(name.example, name.attributes, probes));
             let first = failing.end();
-            failing.sift((self.rows(group), sets.of(set)), &looks.failing, true);
+            if name.is_everybody() {
+                failing.extend(&looks.failing);
+            } else {
+                let (a, b) = values.failing_like(name.example, name.attributes);
+                failing.write(a.iter().zip(b).map(|(a, b)| a & b));
+                failing.rename(first, &looks.failing);
+            }
             list.push(Candidate {
                 name,
                 cost: group.cost,
-                evidence: group.evidence,
+                evidence: group.sum.evidence,
                 gain,
-                ceiling: group.ceiling - group.cost,
+                ceiling: group.sum.ceiling - group.cost,
                 coverage,
-                start: group.start,
                 failing: (count(first), count(failing.end() - first)),
             });
         }
-        Candidates { list, sets, rows: self.rows, failing, live, aliases }
+        Candidates { list, sets, failing, live, aliases }
     }
+}
+
+/// A gain that as many groups surely reach as there may be candidates.
+fn least_gain(groups: &[&Group]) -> f64 {
+    let mut least: Vec<f64> = groups.iter().map(|group| group.gain_within().0).collect();
+    if least.len() <= MAX_CANDIDATES {
+        return f64::NEG_INFINITY;
+    }
+    let (_, least, _) = least.select_nth_unstable_by(MAX_CANDIDATES, |a, b| b.total_cmp(a));
+    *least
+}
+
+/// Size of the intersection over size of the union.
+fn jaccard(a: &Group, b: &Group, values: &Values, probes: &Probes<'_>) -> f64 {
+    let sets = |group: &Group| values.like(group.sum.example, group.attributes, probes);
+    let both = members::shared_by_pairs(sets(a), sets(b));
+    f64::from(both) / f64::from(a.size() + b.size() - both)
 }
 
 /// Kept groups by size, so that those that may be the same are found soon.
@@ -234,7 +202,7 @@ struct BySize {
     starts: Vec<usize>,
     /// How many of each size there are.
     lengths: Vec<usize>,
-    /// Signature and place among the kept.
+    /// Signature and place among the kept; [`usize::MAX`] where none is yet.
     groups: Vec<(u64, usize)>,
 }
 
@@ -251,32 +219,31 @@ impl BySize {
             sum += *start;
             *start = sum;
         }
-        Self { starts, lengths: vec![0; largest + 1], groups: vec![(0, 0); all.len()] }
+        Self { starts, lengths: vec![0; largest + 1], groups: vec![(0, usize::MAX); all.len()] }
     }
 
     fn insert(&mut self, group: &Group, place: usize) {
         let size = group.size() as usize;
-        self.groups[self.starts[size] + self.lengths[size]] = (group.signature, place);
+        self.groups[self.starts[size] + self.lengths[size]] = (group.sum.signature, place);
         self.lengths[size] += 1;
     }
 
     /// The first kept group that is the same, among those whose size and signature allow it.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sizes of groups, which are far below 2^32"
+    )]
     fn find(&self, group: &Group, is_same: impl Fn(usize) -> bool) -> Option<usize> {
         let size = f64::from(group.size());
-        let may_be_of = |other: &usize| {
-            let other = *other as f64;
-            size.min(other) >= SAME_COVERAGE * size.max(other)
-        };
+        let smallest = (SAME_COVERAGE * size) as usize;
+        let largest = ((size / SAME_COVERAGE).ceil() as usize).min(self.lengths.len() - 1);
+        let most_apart = (MOST_APART * (size + largest as f64) + 1e-9) as u32;
         let mut first: Option<usize> = None;
-        let smaller = (0..group.size() as usize).rev().take_while(may_be_of);
-        let larger = (group.size() as usize..self.lengths.len()).take_while(may_be_of);
-        for other in smaller.chain(larger) {
-            let most_apart = MOST_APART * (size + other as f64) + 1e-9;
-            for (signature, place) in &self.groups[self.starts[other]..][..self.lengths[other]] {
-                let may_be = f64::from((group.signature ^ signature).count_ones()) <= most_apart;
-                if may_be && first.is_none_or(|first| *place < first) && is_same(*place) {
-                    first = Some(*place);
-                }
+        for (signature, place) in &self.groups[self.starts[smallest]..self.starts[largest + 1]] {
+            let may_be = (group.sum.signature ^ signature).count_ones() <= most_apart;
+            if may_be && *place < first.unwrap_or(usize::MAX) && is_same(*place) {
+                first = Some(*place);
             }
         }
         first
