@@ -41,7 +41,7 @@ impl Columns {
         &self.values[attribute as usize]
     }
 
-    /// A number for the network that a row stands in, as [`crate::tally::network`] says it, and one more than the largest.
+    /// A number for the network that a row stands in, or for its region where the ASN is not known, and one more than the largest.
     pub(crate) fn network(&self, row: usize) -> usize {
         let asns = self.column(Attribute::Asn);
         match asns.ids[row] {
