@@ -45,7 +45,7 @@ struct Scene<'a> {
 }
 
 /// What is looked at of one failing result. Clues look some thirty times at each: side by side that costs a third.
-#[expect(clippy::struct_excessive_bools, reason = "each is something that was seen or not")]
+#[expect(clippy::struct_excessive_bools, reason = "seen or not")]
 struct Failure<'a> {
     kind: Option<FailureKind>,
     /// The HTTP status that a visitor would see.

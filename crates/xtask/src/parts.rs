@@ -190,8 +190,8 @@ mod tests {
     #[test]
     fn the_fast_run_starts_no_server_and_installs_nothing() {
         let names = |fast| of_test(fast).iter().map(|p| p.name).collect::<Vec<_>>();
-        assert_eq!(names(true), ["format", "tidy", "clippy", "build", "unit tests", "doc tests"]);
+        assert_eq!(names(true), ["format", "tidy", "clippy", "docs", "build", "unit tests", "doc tests"]);
         assert_eq!(names(false)[0], "install");
-        assert_eq!(names(false)[7..], ["end to end", "browser"]);
+        assert_eq!(names(false)[8..], ["end to end", "browser"]);
     }
 }
