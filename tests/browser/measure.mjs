@@ -58,10 +58,16 @@ const scripts = async () => {
   say('script, brotli 11, bytes', brotliCompressSync(text).length);
 };
 
-/** Types a site, presses Enter, and waits for a verdict; milliseconds. The clock stands beside the browser, so its own way is in it. */
+/** Types a site, presses Enter, and waits for a verdict; milliseconds, and the bytes of the check's events that its script was told. The clock stands beside the browser, so its own way is in it. */
 const verdict = async (site, javaScriptEnabled, watch = async () => {}) => {
   const context = await browser.newContext({ viewport: SIZES[0], javaScriptEnabled });
   const page = await context.newPage();
+  const session = await context.newCDPSession(page);
+  await session.send('Network.enable');
+  const streams = new Set();
+  let stream = 0;
+  session.on('Network.responseReceived', ({ requestId, type }) => { if (type === 'EventSource') streams.add(requestId); });
+  session.on('Network.dataReceived', ({ requestId, dataLength }) => { if (streams.has(requestId)) stream += dataLength; });
   await page.addInitScript(() => {
     globalThis.shift = 0;
     globalThis.spoken = [];
@@ -90,7 +96,7 @@ const verdict = async (site, javaScriptEnabled, watch = async () => {}) => {
   const first = performance.now() - start;
   const more = await watch(page, start);
   await context.close();
-  return { first, ...more };
+  return { first, stream, ...more };
 };
 
 /**
@@ -111,14 +117,7 @@ const toTheEnd = async (page, start) => {
   // The announcement of the last word is made a moment after it.
   await pause(1_000);
   const [shift, spoken] = await page.evaluate(() => [globalThis.shift, globalThis.spoken.filter(Boolean)]);
-  return { firm, over, shift, spoken, stream: await streamed(page.url()) };
-};
-
-/** Bytes of a check's events, from the first one on: what its page's script was told. */
-const streamed = async url => {
-  const id = new URL(url).pathname.split('/').at(-1);
-  const events = await fetch(`${base}/api/v1/checks/${id}/events`);
-  return Buffer.byteLength(await events.text());
+  return { firm, over, shift, spoken };
 };
 
 const quantile = (values, q) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(values.length * q) - 1)];

@@ -45,7 +45,11 @@ if (live?.dataset.src) {
     clearTimeout(wait);
     wait = setTimeout(() => say(text), pause);
   };
-  on('start', start => { asked = start.asked; });
+  let host = '';
+  on('start', start => {
+    asked = start.asked;
+    host = new URL(start.target).hostname;
+  });
   const fill = (cell, state, text) => {
     if (!cell) return;
     for (const place of document.querySelectorAll(`[data-cell="${cell}"]`)) {
@@ -73,7 +77,7 @@ if (live?.dataset.src) {
     $('v-h').textContent = band.headline;
     $('v-p').textContent = band.second;
     $('v-v').textContent = band.visitor;
-    document.title = band.title;
+    document.title = `${band.word}: ${host}`;
     for (const [place, [state, says]] of Object.entries(change.hops ?? {})) {
       const hop = $('hops').children[place];
       hop.className = 'st-' + state;

@@ -33,7 +33,7 @@ use crate::view::row::Row;
 /// How often a silent stream says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Rows that come so soon after one another are told as one event: each by itself would be a third framing …
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 /// … and at most so many.
 const MAX_GATHERED: usize = 64;
 /// Longest life of a stream: longer than any check; a client that wants more comes again with `Last-Event-ID`.

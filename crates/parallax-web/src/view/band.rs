@@ -26,7 +26,8 @@ pub(crate) struct Band {
     /// How many answered, and how long it took. Whoever hears each event counts for himself.
     #[serde(skip)]
     pub(crate) count: String,
-    /// The tab's title: the state first.
+    /// The tab's title: the state first. Whoever hears each event makes it of word and host.
+    #[serde(skip)]
     pub(crate) title: String,
 }
 

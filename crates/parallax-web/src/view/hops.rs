@@ -39,7 +39,8 @@ pub(crate) fn hops(t: Lang, board: &Board) -> Vec<Hop> {
         .map(|row| (reach(row), row.result.outcome.about_target().kind()))
         .collect();
     let connect = board.rows.iter().filter_map(|row| row.result.phases.connect).map(|m| m.0).collect();
-    let network = match median(connect) {
+    // While answers come the middle of them moves with each: the time is told when it stands.
+    let network = match median(connect).filter(|_| board.is_done()) {
         Some(us) => t.with("hop-connects-in").s("time", millis(t, Micros(us))).text(),
         None => t.text("hop-connects"),
     };
