@@ -371,6 +371,18 @@ async fn events_are_numbered_can_be_resumed_and_end() {
     let rows = |at: usize| parsed(datas[at]).as_array().map(Vec::len);
     assert_eq!((rows(1), rows(3)), (Some(4), Some(23)), "who comes late is told of all at once");
     assert!(all.body.len() <= 4 * 1024, "{} bytes", all.body.len());
+    // The documentation shows events that are sent.
+    let documented = parsed(include_str!("../../../../web/openapi.json"));
+    let answer = &documented["paths"]["/api/v1/checks/{id}/events"]["get"]["responses"]["200"]["content"];
+    let example = answer["text/event-stream"]["example"].as_str().unwrap();
+    let named = |stream: &str| -> BTreeSet<String> {
+        stream.lines().filter_map(|line| line.strip_prefix("event: ")).map(str::to_owned).collect()
+    };
+    assert_eq!(named(example), named(&all.body));
+    assert!(
+        example.starts_with("event: start\nid: 1\ndata: ")
+            && all.body.starts_with("event: start\nid: 1\ndata: ")
+    );
     let request = Request::get(&path).header("last-event-id", "27").body(Body::empty()).unwrap();
     let rest = send(&app, request).await.body;
     let ids: Vec<&str> = rest.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
