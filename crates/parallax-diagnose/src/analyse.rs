@@ -1,13 +1,11 @@
 //! Second step: three scans (failing, blocked, slow) and how much of the world they stand on.
 
-use std::cell::OnceCell;
-
 use parallax_model::{Attribute, Confidence, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::column::Columns;
 use crate::observe::{Channel, Observation, Observations, Seen, count};
-use crate::rules::fails_firmly;
+use crate::rules::{fails_firmly, works_so_far};
 use crate::scan::Question;
 use crate::tally::Distinct;
 
@@ -123,25 +121,25 @@ pub struct Analysis {
     pub failing: Scan,
     /// Does it refuse us? Only counted where what fails is the verdict already: nothing is found then, and everyone is outside.
     pub blocked: Scan,
-    /// Is it slow? Likewise.
+    /// Is it slow? Only asked where nothing else is the verdict already; empty elsewhere.
     pub slow: Scan,
 }
 
 /// Second step: what fails, refuses or is slow, for whom.
 pub fn analyse(observations: &Observations<'_>) -> Analysis {
     let columns = Columns::of(&observations.usable);
-    let weights = OnceCell::new();
     let ask = |channel| Question::of(observations, channel, &columns);
-    let (blocked, slow) = (ask(Channel::Blocked), ask(Channel::Slow));
+    let blocked = ask(Channel::Blocked);
     let mut analysis = Analysis {
-        failing: ask(Channel::Failing).scan(&weights),
+        failing: ask(Channel::Failing).scan(),
         blocked: blocked.counted(),
-        slow: slow.counted(),
         ..agents(observations, &columns)
     };
     if !fails_firmly(&analysis) {
-        analysis.blocked = blocked.scan(&weights);
-        analysis.slow = slow.scan(&weights);
+        analysis.blocked = blocked.scan();
+        if works_so_far(&analysis) {
+            analysis.slow = ask(Channel::Slow).scan();
+        }
     }
     analysis
 }
@@ -150,7 +148,7 @@ pub fn analyse(observations: &Observations<'_>) -> Analysis {
 fn agents(observations: &Observations<'_>, columns: &Columns) -> Analysis {
     let region = columns.column(Attribute::Region);
     let mut regions = Distinct::below(region.values);
-    let mut networks = vec![0_u32; columns.networks()];
+    let mut networks = vec![0_u32; columns.most_networks()];
     let (mut answered, mut healthy, mut wavering, mut row) = (0, 0, 0, 0);
     let mut variation = Variation::default();
     for results in observations.usable.chunk_by(|a, b| a.agent == b.agent) {
@@ -159,7 +157,7 @@ fn agents(observations: &Observations<'_>, columns: &Columns) -> Analysis {
         if 2 * (saw.passed + saw.soft) >= count(results.len()) {
             healthy += 1;
             regions.insert(region.ids[row] as usize);
-            networks[columns.network(row)] += 1;
+            networks[columns.networks[row] as usize] += 1;
         }
         if results[0].baseline <= STEADY_BASELINE {
             wavering += u32::from(saw.soft > 0);

@@ -14,7 +14,7 @@ mod sums;
 mod values;
 
 use group::Groups;
-pub(crate) use quiet::{Quiet, Weights};
+pub(crate) use quiet::Quiet;
 use sums::Sums;
 use values::Values;
 
@@ -154,6 +154,8 @@ pub(crate) struct Candidate {
     pub(crate) gain: f64,
     /// What any of its results explain, at most.
     pub(crate) ceiling: f64,
+    /// What all its results explain, at most, with the look of its failures.
+    pub(crate) most: f64,
     /// Number of its coverage among the aliases.
     coverage: usize,
     /// Where its failing rows begin among all candidates' failing rows, and how many there are.
@@ -173,7 +175,11 @@ pub(crate) struct Candidates {
     pub(crate) list: Vec<Candidate>,
     /// The rows in each.
     pub(crate) sets: Sets,
-    /// Those of them that fail in a way that is known, one after the other.
+    /// Those of them that speak for a fault, by their place among all that do.
+    pub(crate) hints: Sets,
+    /// Of all that speak for a fault, those that say yes.
+    fails: Vec<u64>,
+    /// The rows of them that fail, one after the other.
     failing: Lists,
     /// Whether enough agents say something, and fail, to publish any.
     pub(crate) live: bool,
@@ -187,7 +193,7 @@ impl Candidates {
         let agents = |rows: &mut dyn Iterator<Item = usize>| distinct(rows, &probes.columns.agents);
         let live = agents(&mut members::each(&probes.all)) >= LIVE_AGENTS
             && agents(&mut probes.failing.iter().map(|row| *row as usize)) >= LIVE_FAILING;
-        let values = if live { Values::of(probes, looks) } else { Values::default() };
+        let values = if live { Values::of(probes) } else { Values::default() };
         let mut sums = Sums::new(probes, looks, &values);
         let mut groups = Groups::everybody(sums.everybody());
         let (singles, pairs) = TEMPLATES.split_at(SINGLES);
@@ -198,10 +204,15 @@ impl Candidates {
                 groups.add_all(pairs, &mut sums);
             }
         }
-        groups.into_candidates(live, &values, probes, looks)
+        groups.into_candidates(live, &values, probes)
     }
 
-    /// Those of them that fail in a way that is known.
+    /// Those in one of them that fail, by their place among all that speak for a fault.
+    pub(crate) fn fails(&self, index: usize) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.hints.of(index).iter().zip(&self.fails).map(|(hints, fails)| hints & fails)
+    }
+
+    /// The rows in one of them that fail.
     pub(crate) fn failing(&self, index: usize) -> &[u32] {
         let (start, length) = self.list[index].failing;
         self.failing.list(start, length)

@@ -34,11 +34,14 @@ const RECENT_CHANGE_S: f64 = 30.0 * 60.0;
 /// Other targets fail "too" from this share on.
 const ELSEWHERE_FAILS: f64 = 0.2;
 
+/// What the explainer calls the pages of another site than the one that was asked for.
+const WRONG_PAGES: [&str; 5] = ["default-vhost", "default-page", "wrong-host", "parked", "redirect-loop"];
+
 /// What is looked at for one cause.
 struct Scene<'a> {
     scopes: Vec<&'a Scope>,
     /// Results in the scopes that say yes to the question that decided.
-    failing: Vec<Failure<'a>>,
+    failing: Vec<Failure>,
     /// How many results in the scopes say something to it.
     inside: usize,
     clues: Vec<Clue>,
@@ -46,12 +49,10 @@ struct Scene<'a> {
 
 /// What is looked at of one failing result. Clues look some thirty times at each: side by side that costs a third.
 #[expect(clippy::struct_excessive_bools, reason = "seen or not")]
-struct Failure<'a> {
+struct Failure {
     kind: Option<FailureKind>,
     /// The HTTP status that a visitor would see.
     status: Option<u16>,
-    /// What the explainer calls the answer.
-    page: Option<&'a str>,
     retry: Option<RetryOutcome>,
     address_current: Option<bool>,
     other_address_ok: Option<bool>,
@@ -68,15 +69,20 @@ struct Failure<'a> {
     /// It came with a Retry-After.
     asks_to_wait: bool,
     certificate: bool,
+    /// The explainer calls the answer a page of maintenance, or one of another site.
+    maintenance: bool,
+    wrong_page: bool,
 }
 
-impl<'a> Failure<'a> {
-    fn of(observation: &Observation<'a>) -> Self {
+impl Failure {
+    fn of(observation: &Observation<'_>) -> Self {
         let result = observation.result;
+        let page = result.kind.as_deref();
         Self {
             kind: observation.kind(),
             status: shown_status(observation),
-            page: result.kind.as_deref(),
+            maintenance: page == Some("maintenance"),
+            wrong_page: page.is_some_and(|page| WRONG_PAGES.contains(&page)),
             retry: result.retry,
             address_current: result.address_current,
             other_address_ok: result.other_address_ok,
@@ -94,20 +100,22 @@ impl<'a> Failure<'a> {
     }
 }
 
-/// Every clue to the cause of what the ruling says.
-pub(crate) fn clues(ruling: &Ruling<'_>, observations: &Observations<'_>) -> Vec<Clue> {
-    let (mut failing, mut inside) = (Vec::new(), 0);
-    for observation in &observations.usable {
-        let Some(y) = observation.says(ruling.channel) else { continue };
-        if ruling.scopes.iter().any(|scope| observation.place.is_in(scope)) {
-            inside += 1;
-            if y > 0.0 {
-                failing.push(Failure::of(observation));
-            }
-        }
-    }
+/// Every clue to the cause of what the ruling says, which is seen by these results.
+pub(crate) fn clues(
+    ruling: &Ruling<'_>,
+    observations: &Observations<'_>,
+    affected: &[&Observation<'_>],
+) -> Vec<Clue> {
+    let is_fine = |o: &&Observation<'_>| o.says(ruling.channel).is_some_and(|y| y <= 0.0);
+    let is_inside = |o: &&Observation<'_>| ruling.scopes.iter().any(|scope| o.place.is_in(scope));
+    let fine = observations.usable.iter().filter(is_fine).filter(is_inside).count();
     let scopes = ruling.scopes.iter().chain(&ruling.same_coverage).collect();
-    let mut scene = Scene { scopes, failing, inside, clues: Vec::new() };
+    let mut scene = Scene {
+        scopes,
+        failing: affected.iter().map(|observation| Failure::of(observation)).collect(),
+        inside: affected.len() + fine,
+        clues: Vec::new(),
+    };
     scene.scope_clues(ruling.channel);
     scene.place_clues();
     scene.pattern_clues();
@@ -127,12 +135,12 @@ impl Scene<'_> {
     }
 
     /// How many failing results are so.
-    fn failing_that(&self, is: impl Fn(&Failure<'_>) -> bool) -> u32 {
+    fn failing_that(&self, is: impl Fn(&Failure) -> bool) -> u32 {
         count(self.failing.iter().filter(|failure| is(failure)).count())
     }
 
     /// Adds a clue that weighs by the share of failing results that are so, when any is.
-    fn add_share(&mut self, sign: &'static Sign, what: &str, is: impl Fn(&Failure<'_>) -> bool) {
+    fn add_share(&mut self, sign: &'static Sign, what: &str, is: impl Fn(&Failure) -> bool) {
         let (hits, all) = (self.failing_that(is), count(self.failing.len()));
         if hits > 0 {
             let share = f64::from(hits) / f64::from(all);
@@ -140,7 +148,7 @@ impl Scene<'_> {
         }
     }
 
-    fn mostly(&self, is: impl Fn(&Failure<'_>) -> bool) -> bool {
+    fn mostly(&self, is: impl Fn(&Failure) -> bool) -> bool {
         let hits = f64::from(self.failing_that(is));
         hits > 0.0 && hits >= MOST * self.failing.len() as f64
     }
@@ -180,7 +188,7 @@ impl Scene<'_> {
         // Not for one provider alone: whom it sends where, and what stands in its way, says nothing of an edge.
         let one_place = |s: &&Scope| s.asn.is_none() && (s.region.is_some() || s.country.is_some());
         if self.scopes.iter().any(one_place) {
-            let is_error = |f: &Failure<'_>| f.status.is_some_and(|code| code >= 500);
+            let is_error = |f: &Failure| f.status.is_some_and(|code| code >= 500);
             let what = "are error pages, so the way there works";
             self.add_share(&weights::ANSWERED_IN_ONE_PLACE, what, |f| is_error(f) && !f.through_pop);
             let what = "are error pages of a CDN's edge, so the way there works";
@@ -210,8 +218,8 @@ impl Scene<'_> {
     fn pattern_clues(&mut self) {
         let (failing, all) = (self.failing.len() as f64, self.inside as f64);
         let share = failing / all.max(1.0);
-        let retried = self.failing.iter().filter(|f| f.retry.is_some()).count();
-        let passed = self.failing.iter().filter(|f| f.retry == Some(RetryOutcome::Ok)).count();
+        let retried = self.failing_that(|f| f.retry.is_some());
+        let passed = self.failing_that(|f| f.retry == Some(RetryOutcome::Ok));
         if self.is_partly() {
             let often = passed > 0 && 3 * passed >= retried;
             let count_as = if often { 1.0 } else { 0.5 };
@@ -309,14 +317,10 @@ impl Scene<'_> {
         let wrong_page =
             if self.is_stale() { &weights::WRONG_PAGE_AT_OLD_ADDRESS } else { &weights::WRONG_PAGE };
         self.add_share(wrong_page, "show a wrong page or redirect in a circle", |f| {
-            f.kind == Some(FailureKind::Http(HttpFailure::RedirectLoop))
-                || matches!(
-                    f.page,
-                    Some("default-vhost" | "default-page" | "wrong-host" | "parked" | "redirect-loop")
-                )
+            f.kind == Some(FailureKind::Http(HttpFailure::RedirectLoop)) || f.wrong_page
         });
         self.add_share(&weights::SAYS_MAINTENANCE, "say that the site is under maintenance", |f| {
-            f.page == Some("maintenance")
+            f.maintenance
         });
         self.add_share(&weights::STATIC_WORKS, "come while a static path works", |f| {
             f.static_ok == Some(true)
@@ -379,7 +383,7 @@ impl Scene<'_> {
             self.add(&weights::NETWORK_FAILS, 1.0, sentence);
         }
         let neighbours_work = elsewhere.same_host_failing.is_some_and(|share| share < ELSEWHERE_FAILS);
-        let alive = |f: &Failure<'_>| neighbours_work || f.other_port_open == Some(true);
+        let alive = |f: &Failure| neighbours_work || f.other_port_open == Some(true);
         self.add_share(&weights::NO_ANSWER, "are timeouts without any answer", |f| {
             f.kind.is_some_and(FailureKind::is_timeout) && !alive(f)
         });
@@ -440,7 +444,7 @@ fn is_round_limit(error_ms: f64) -> bool {
     ROUND_LIMITS_MS.iter().any(|limit| (error_ms - limit).abs() <= ROUND_LIMIT_SLACK * limit)
 }
 
-fn is_cut(failure: &Failure<'_>) -> bool {
+fn is_cut(failure: &Failure) -> bool {
     matches!(
         failure.kind,
         Some(

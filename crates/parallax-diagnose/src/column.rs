@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 
-use parallax_model::{Attribute, Family};
+use parallax_model::{Attribute, Family, NetworkKind, Protocol};
 
 use crate::observe::{Observation, count};
+use crate::place::Place;
 
 /// The observations by columns, a row each: attribute values as numbers from 1; 0 is "missing", which is never a scope.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Columns {
     /// Number of each one's agent, from 1; the rows of one agent stand together.
     pub(crate) agents: Vec<u32>,
     pub(crate) weights: Vec<f64>,
+    /// A number for the network that each stands in, or for its region where the ASN is not known.
+    pub(crate) networks: Vec<u32>,
     /// Whether no agent has more than one row.
     pub(crate) lone: bool,
 }
@@ -29,8 +32,13 @@ pub(crate) struct Column {
 
 impl Columns {
     pub(crate) fn of(usable: &[Observation<'_>]) -> Self {
+        let values = Column::of_places(usable);
+        let asns = &values[Attribute::Asn as usize];
+        let of_row = |(asn, region): (&u32, &u32)| if *asn == 0 { count(asns.values) + region } else { *asn };
+        let networks = asns.ids.iter().zip(&values[Attribute::Region as usize].ids).map(of_row).collect();
         Self {
-            values: Column::of_places(usable),
+            networks,
+            values,
             agents: usable.iter().map(|observation| observation.agent).collect(),
             weights: usable.iter().map(|observation| observation.weight).collect(),
             lone: usable.windows(2).all(|pair| pair[0].agent != pair[1].agent),
@@ -41,67 +49,48 @@ impl Columns {
         &self.values[attribute as usize]
     }
 
-    /// A number for the network that a row stands in, or for its region where the ASN is not known, and one more than the largest.
-    pub(crate) fn network(&self, row: usize) -> usize {
-        let asns = self.column(Attribute::Asn);
-        match asns.ids[row] {
-            0 => asns.values + self.column(Attribute::Region).ids[row] as usize,
-            asn => asn as usize,
-        }
-    }
-
-    pub(crate) fn networks(&self) -> usize {
+    /// One more than the largest number of a network.
+    pub(crate) fn most_networks(&self) -> usize {
         self.column(Attribute::Asn).values + self.column(Attribute::Region).values
     }
 }
 
 impl Column {
-    /// The columns of all attributes, in their order. One pass: an observation is large, and its values stand side by side.
+    /// The columns of all attributes, in their order.
     fn of_places(usable: &[Observation<'_>]) -> Vec<Self> {
-        let mut columns: Vec<Self> = Attribute::ALL
-            .iter()
-            .map(|attribute| Self {
-                ids: Vec::with_capacity(usable.len()),
-                values: Self::numbers(*attribute),
-            })
-            .collect();
-        let [mut region, mut country, mut pop, mut address, mut resolver, mut asn] =
-            std::array::from_fn(|_| Interner::new());
-        for place in usable.iter().map(|observation| &observation.place) {
-            let mut put = |attribute: Attribute, id: u32| columns[attribute as usize].ids.push(id);
-            put(Attribute::Asn, asn.number(place.asn.map(|asn| Value::Number(asn.0))));
-            put(Attribute::Region, region.number(place.region.map(|region| Value::Text(region.as_str()))));
-            put(
-                Attribute::Country,
-                country.number(place.country.map(|country| Value::Text(country.as_str()))),
-            );
-            put(Attribute::Pop, pop.number(place.pop.map(|pop| Value::Text(pop.as_str()))));
-            put(Attribute::Address, address.number(place.address.map(Value::Address)));
-            put(Attribute::Resolver, resolver.number(place.resolver.map(Value::Text)));
-            put(Attribute::Family, place.family.map_or(0, |family| 1 + u32::from(family == Family::V6)));
-            put(Attribute::Protocol, place.protocol.map_or(0, |protocol| 1 + protocol as u32));
-            put(Attribute::Network, place.network.map_or(0, |network| 1 + network as u32));
-        }
-        let mut close = |attribute: Attribute, of: &Interner<'_>| {
-            columns[attribute as usize].values = of.known.len() + 1;
+        let column = |attribute: &Attribute| match attribute {
+            Attribute::All => Self::default(),
+            Attribute::Asn => Self::numbered(usable, |p, of| p.asn.map(|asn| of.number(asn.0))),
+            Attribute::Region => Self::numbered(usable, |p, of| p.region.map(|r| of.text(r.as_str()))),
+            Attribute::Country => Self::numbered(usable, |p, of| p.country.map(|c| of.text(c.as_str()))),
+            Attribute::Pop => Self::numbered(usable, |p, of| p.pop.map(|pop| of.text(pop.as_str()))),
+            Attribute::Address => Self::numbered(usable, |p, of| p.address.map(|a| of.address(a))),
+            Attribute::Resolver => Self::numbered(usable, |p, of| p.resolver.map(|r| of.text(r))),
+            Attribute::Family => Self::known(usable, 2, |p| p.family.map(|f| u32::from(f == Family::V6))),
+            Attribute::Protocol => {
+                Self::known(usable, Protocol::ALL.len(), |p| p.protocol.map(|protocol| protocol as u32))
+            }
+            Attribute::Network => {
+                Self::known(usable, NetworkKind::ALL.len(), |p| p.network.map(|network| network as u32))
+            }
         };
-        close(Attribute::Asn, &asn);
-        close(Attribute::Region, &region);
-        close(Attribute::Country, &country);
-        close(Attribute::Pop, &pop);
-        close(Attribute::Address, &address);
-        close(Attribute::Resolver, &resolver);
-        columns
+        Attribute::ALL.iter().map(column).collect()
     }
 
-    /// One more than the largest number of an attribute whose values are known beforehand.
-    const fn numbers(attribute: Attribute) -> usize {
-        match attribute {
-            Attribute::Family => 3,
-            Attribute::Protocol => 1 + parallax_model::Protocol::ALL.len(),
-            Attribute::Network => 1 + parallax_model::NetworkKind::ALL.len(),
-            _ => 0,
-        }
+    /// Of an attribute that may have any value.
+    fn numbered<'a>(
+        usable: &[Observation<'a>],
+        number: impl Fn(&Place<'a>, &mut Interner<'a>) -> Option<u32>,
+    ) -> Self {
+        let mut interner = Interner::new();
+        let ids = usable.iter().map(|o| number(&o.place, &mut interner).unwrap_or(0)).collect();
+        Self { ids, values: interner.known.len() + 1 }
+    }
+
+    /// Of an attribute that has only so many values.
+    fn known(usable: &[Observation<'_>], values: usize, value: impl Fn(&Place<'_>) -> Option<u32>) -> Self {
+        let ids = usable.iter().map(|o| value(&o.place).map_or(0, |value| value + 1)).collect();
+        Self { ids, values: values + 1 }
     }
 }
 
@@ -122,13 +111,31 @@ impl<'a> Interner<'a> {
         }
     }
 
-    fn number(&mut self, value: Option<Value<'a>>) -> u32 {
-        let Some(value) = value else { return 0 };
-        let Self { known, long, recent } = self;
-        let word = Word::of(value, |text| {
-            let next = long.len() as u64;
-            *long.entry(text).or_insert(next)
-        });
+    fn number(&mut self, number: u32) -> u32 {
+        self.word(Word { bits: [number.into(), 0], tag: 0 })
+    }
+
+    fn address(&mut self, address: IpAddr) -> u32 {
+        self.word(match address {
+            IpAddr::V4(v4) => Word { bits: [v4.to_bits().into(), 0], tag: 4 },
+            IpAddr::V6(v6) => Word { bits: ends(&v6.octets()), tag: 6 },
+        })
+    }
+
+    fn text(&mut self, text: &'a str) -> u32 {
+        let word = match u8::try_from(text.len()) {
+            Ok(tag) if text.len() <= Word::BYTES => Word { bits: ends(text.as_bytes()), tag },
+            _ => {
+                let next = self.long.len() as u64;
+                Word { bits: [*self.long.entry(text).or_insert(next), 0], tag: Word::LONG }
+            }
+        };
+        self.word(word)
+    }
+
+    #[inline]
+    fn word(&mut self, word: Word) -> u32 {
+        let Self { known, recent, .. } = self;
         let seen = &mut recent[(word.mixed() >> (64 - RECENT_BITS)) as usize];
         if seen.0 != word {
             let next = count(known.len() + 1);
@@ -141,15 +148,7 @@ impl<'a> Interner<'a> {
 /// So many bits of a word's hash say where it is found at once again.
 const RECENT_BITS: u32 = 7;
 
-/// One attribute's value.
-#[derive(Debug, Clone, Copy)]
-enum Value<'a> {
-    Number(u32),
-    Text(&'a str),
-    Address(IpAddr),
-}
-
-/// The value as numbers that are cheap to compare.
+/// A value as numbers that are cheap to compare.
 #[derive(Debug, Clone, Copy, Eq)]
 struct Word {
     bits: [u64; 2],
@@ -167,26 +166,22 @@ impl Word {
         let [head, tail] = self.bits;
         (head ^ tail.rotate_left(32) ^ u64::from(self.tag)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
-
-    /// The word of a value; `number` tells texts apart that are longer than a word.
-    fn of<'a>(value: Value<'a>, number: impl FnOnce(&'a str) -> u64) -> Self {
-        match value {
-            Value::Number(number) => Self { bits: [number.into(), 0], tag: 0 },
-            Value::Address(IpAddr::V4(v4)) => Self { bits: [v4.to_bits().into(), 0], tag: 4 },
-            Value::Address(IpAddr::V6(v6)) => Self { bits: ends(&v6.octets()), tag: 6 },
-            Value::Text(text) => match u8::try_from(text.len()) {
-                Ok(tag) if text.len() <= Self::BYTES => Self { bits: ends(text.as_bytes()), tag },
-                _ => Self { bits: [number(text), 0], tag: Self::LONG },
-            },
-        }
-    }
 }
 
-/// The first and the last eight bytes of at most sixteen, which are all of them; of fewer than eight all in one.
+/// The first and the last eight bytes of at most sixteen, which are all of them; of fewer than eight all in one. Bytes that are in
+/// both say nothing new, and do no harm among words of one length: no loop, of which nobody can foresee how long it is.
 fn ends(bytes: &[u8]) -> [u64; 2] {
-    match (bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(head), Some(tail)) => [u64::from_le_bytes(*head), u64::from_le_bytes(*tail)],
-        _ => [bytes.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)), 0],
+    if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return [u64::from_le_bytes(*head), u64::from_le_bytes(*tail)];
+    }
+    if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return [u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)), 0];
+    }
+    match (bytes.first(), bytes.get(bytes.len() / 2), bytes.last()) {
+        (Some(head), Some(middle), Some(tail)) => {
+            [u64::from(u32::from_le_bytes([*head, *middle, *tail, 0])), 0]
+        }
+        _ => [0, 0],
     }
 }
 

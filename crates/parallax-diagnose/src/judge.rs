@@ -1,5 +1,6 @@
 //! Third step: the ruling with its cause, its sentences, and what it stands on.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash};
 
@@ -33,7 +34,7 @@ pub fn judge(analysis: &Analysis, observations: &Observations<'_>, subject: Subj
     let names = Names::new(subject.host, observations);
     let affected = Affected::of(&ruling, observations);
     let told = observations.visitor.map(|visitor| tell(&ruling, observations, visitor));
-    let (cause, runner_up) = cause(&ruling, observations);
+    let (cause, runner_up) = cause(&ruling, observations, &affected);
     let sentence = match special_sentence(&ruling, observations, &names, told.as_ref().map(|t| t.verdict)) {
         Some(sentence) => sentence,
         None => match ruling.verdict {
@@ -83,14 +84,18 @@ pub fn causes(analysis: &Analysis, observations: &Observations<'_>) -> Vec<(Caus
     if matches!(ruling.verdict, Verdict::Up | Verdict::Unknown) {
         return Vec::new();
     }
-    ranked(&clues(&ruling, observations))
+    ranked(&clues(&ruling, observations, &Affected::of(&ruling, observations).results))
 }
 
-fn cause(ruling: &Ruling<'_>, observations: &Observations<'_>) -> (Option<Cause>, Option<String>) {
+fn cause(
+    ruling: &Ruling<'_>,
+    observations: &Observations<'_>,
+    affected: &Affected<'_>,
+) -> (Option<Cause>, Option<String>) {
     if matches!(ruling.verdict, Verdict::Up | Verdict::Unknown) {
         return (None, None);
     }
-    let (cause, runner_up) = likeliest(&clues(ruling, observations));
+    let (cause, runner_up) = likeliest(&clues(ruling, observations, &affected.results));
     (Some(cause), runner_up)
 }
 
@@ -176,6 +181,7 @@ fn unknown_sentence(analysis: &Analysis, observations: &Observations<'_>, names:
 }
 
 /// The failing results of the published scopes (the refused or slow ones, as the question is).
+#[derive(Clone)]
 struct Affected<'a> {
     results: Vec<&'a Observation<'a>>,
     /// What most of them see, and who wrote it.
@@ -190,9 +196,12 @@ impl<'a> Affected<'a> {
         )
     }
 
-    /// Those of one of the scopes.
-    fn in_scope(&self, scope: &Scope) -> Self {
-        Self::new(self.results.iter().copied().filter(|o| o.place.is_in(scope)))
+    /// Those of one of so many scopes.
+    fn in_scope(&self, scope: &Scope, scopes: usize) -> Cow<'_, Self> {
+        match scopes {
+            1 => Cow::Borrowed(self),
+            _ => Cow::Owned(Self::new(self.results.iter().copied().filter(|o| o.place.is_in(scope)))),
+        }
     }
 
     fn new(results: impl Iterator<Item = &'a Observation<'a>>) -> Self {
@@ -222,25 +231,22 @@ fn commonest<'a>(results: &[&'a Observation<'a>]) -> Option<(FailureKind, Option
     Some((kind, emitter))
 }
 
+/// So many different values are looked through, which is faster than to hash each: mostly there are no more.
+const FEW_VALUES: usize = 8;
+
 /// What there is most of; among equals the least.
 fn most_of<T: Copy + Ord + Hash>(values: impl Iterator<Item = T>) -> Option<T> {
-    let mut counts: HashMap<T, u32, BuildHasherDefault<Mix>> = HashMap::default();
-    // Most stand beside their like, and are counted together.
-    let mut alike: Option<(T, u32)> = None;
+    let mut few: Vec<(T, u32)> = Vec::with_capacity(FEW_VALUES);
+    let mut others: HashMap<T, u32, BuildHasherDefault<Mix>> = HashMap::default();
     for value in values {
-        match &mut alike {
-            Some((last, count)) if *last == value => *count += 1,
-            _ => {
-                if let Some((last, count)) = alike.replace((value, 1)) {
-                    *counts.entry(last).or_default() += count;
-                }
-            }
+        match few.iter().position(|(known, _)| *known == value) {
+            Some(place) => few[place].1 += 1,
+            None if few.len() < FEW_VALUES => few.push((value, 1)),
+            None => *others.entry(value).or_default() += 1,
         }
     }
-    if let Some((last, count)) = alike {
-        *counts.entry(last).or_default() += count;
-    }
-    counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0))).map(|(value, _)| value)
+    let counts = few.into_iter().chain(others);
+    counts.max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0))).map(|(value, _)| value)
 }
 
 /// How many agents; the observations of one agent stand together.
@@ -302,7 +308,12 @@ fn evidence(ruling: &Ruling<'_>, affected: &Affected<'_>) -> Vec<String> {
             let finding = scan.findings.iter().find(|finding| finding.scope == *scope);
             let Some(finding) = finding else { continue };
             let place = format!("{}: ", scope.in_words());
-            lines.push(group_line(ruling.channel, &affected.in_scope(scope), &finding.tally, &place));
+            lines.push(group_line(
+                ruling.channel,
+                &affected.in_scope(scope, ruling.scopes.len()),
+                &finding.tally,
+                &place,
+            ));
         }
         let outside = &scan.outside;
         let fine = outside.agents - outside.mostly_failing;

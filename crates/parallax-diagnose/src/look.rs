@@ -1,7 +1,9 @@
 //! What failures look like: one fault breaks everyone in it in the same few ways, two faults in different ones.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
+use crate::column::Mix;
 use crate::nats::sum_of_logs;
 use crate::observe::count;
 use crate::probes::Probes;
@@ -12,13 +14,13 @@ const OWN_LOOK: f64 = 3.0;
 const MOST_LIKENESS: f64 = 300.0;
 /// Weights below this are what is left of nothing where sums were taken from each other.
 const ROUNDING: f64 = 1e-9;
+/// Where all fail the same way no look tells anything; no way is counted too.
+const ONE_WAY: usize = 2;
 /// Results of unequal weight may say so many nats more for a look than any look explains.
 const UNEVEN: f64 = 1.0;
 
 /// How each row of a scan fails.
 pub(crate) struct Looks {
-    /// The rows that fail in a way that is known.
-    pub(crate) failing: Vec<u32>,
     /// Of each row, which way it fails (0 where it does not).
     ways: Vec<u32>,
     /// Share of all failures that fail each way.
@@ -38,29 +40,29 @@ pub(crate) struct Scratch {
 
 impl Looks {
     pub(crate) fn of(probes: &Probes<'_>) -> Self {
-        let mut known = BTreeMap::new();
-        let (mut failing, mut ways) = (Vec::with_capacity(probes.failing.len()), vec![0; probes.rows()]);
+        let mut known: HashMap<_, usize, BuildHasherDefault<Mix>> = HashMap::default();
+        let mut ways = vec![0; probes.rows()];
         let mut counts = vec![0.0];
-        let mut last = (None, 0);
+        let mut last = None;
         for row in probes.failing.iter().map(|row| *row as usize) {
+            // What is slow and works has no kind; that is a way too.
             let kind = probes.kind(row);
-            if kind != last.0 {
-                last = (kind, kind.map_or(0, |kind| *known.entry(kind).or_insert(counts.len())));
-                if last.1 == counts.len() {
-                    counts.push(0.0);
-                }
+            let way = match last {
+                Some((before, way)) if before == kind => way,
+                _ => *known.entry(kind).or_insert(counts.len()),
+            };
+            if way == counts.len() {
+                counts.push(0.0);
             }
-            if last.1 > 0 {
-                counts[last.1] += probes.columns.weights[row];
-                failing.push(count(row));
-                ways[row] = count(last.1);
-            }
+            last = Some((kind, way));
+            counts[way] += probes.columns.weights[row];
+            ways[row] = count(way);
         }
         let all: f64 = counts.iter().sum();
         let known = counts.len() as f64;
         let shares: Vec<f64> = counts.into_iter().map(|n| (n + 1.0) / (all + known)).collect();
         let rarities = shares.iter().map(|share| -share.ln()).collect();
-        Self { failing, ways, shares, rarities }
+        Self { ways, shares, rarities }
     }
 
     /// The weight of these failing rows by the way they fail.
@@ -92,6 +94,9 @@ impl Looks {
     /// How much likelier these failures are when they have a look of their own (a Dirichlet process around everybody's) than when
     /// they look like everybody's, in nats; nothing when they do.
     pub(crate) fn likeness(&self, failing: &[u32], scratch: &mut Scratch, weights: &[f64]) -> f64 {
+        if self.shares.len() <= ONE_WAY {
+            return 0.0;
+        }
         let Scratch { seen, ratios } = scratch;
         seen.clear();
         seen.resize(self.shares.len(), 0.0);

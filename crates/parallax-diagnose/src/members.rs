@@ -1,5 +1,8 @@
 //! Sets of probes, one bit each.
 
+/// A power of two.
+const TURNS: usize = 8;
+
 /// Sets of probes of one scan, side by side.
 #[derive(Debug, Default)]
 pub(crate) struct Sets {
@@ -12,6 +15,19 @@ impl Sets {
     /// So many empty sets.
     pub(crate) fn new(rows: usize, sets: usize) -> Self {
         Self { words: words(rows), bits: vec![0; sets * words(rows)] }
+    }
+
+    /// The sets of all that have the same number; those of number 0 are in none.
+    pub(crate) fn by_number(numbers: &[u32], sets: usize) -> Self {
+        let words = words(numbers.len());
+        // Who is in no set is written behind all, by turns: one place would have to be read again each time before it is written.
+        let nowhere = sets * words;
+        let mut bits = vec![0; nowhere + TURNS];
+        for (member, number) in numbers.iter().enumerate() {
+            let word = *number as usize * words + member / 64;
+            bits[if *number == 0 { nowhere + member % TURNS } else { word }] |= 1 << (member % 64);
+        }
+        Self { words, bits }
     }
 
     pub(crate) fn of(&self, set: usize) -> &[u64] {
@@ -44,6 +60,14 @@ pub(crate) fn insert(set: &mut [u64], probe: usize) {
     set[probe / 64] |= 1 << (probe % 64);
 }
 
+pub(crate) fn has(set: &[u64], probe: usize) -> bool {
+    set[probe / 64] >> (probe % 64) & 1 == 1
+}
+
+pub(crate) fn remove(set: &mut [u64], probe: usize) {
+    set[probe / 64] &= !(1 << (probe % 64));
+}
+
 /// Adds the members of another set.
 pub(crate) fn unite(set: &mut [u64], other: &[u64]) {
     for (mine, theirs) in set.iter_mut().zip(other) {
@@ -64,6 +88,11 @@ pub(crate) fn without<'a>(a: &'a [u64], b: &'a [u64]) -> impl Iterator<Item = us
 /// Those in both.
 pub(crate) fn both<'a>(a: &'a [u64], b: &'a [u64]) -> impl Iterator<Item = usize> + 'a {
     a.iter().zip(b).enumerate().flat_map(|(place, (a, b))| bits(a & b, place))
+}
+
+/// Those in all three.
+pub(crate) fn in_all<'a>(a: &'a [u64], b: &'a [u64], c: &'a [u64]) -> impl Iterator<Item = usize> + 'a {
+    a.iter().zip(b).zip(c).enumerate().flat_map(|(place, ((a, b), c))| bits(a & b & c, place))
 }
 
 /// How many are in both.
@@ -136,13 +165,6 @@ impl Lists {
             end = next;
         }
         self.written = end;
-    }
-
-    /// Writes these.
-    pub(crate) fn extend(&mut self, rows: &[u32]) {
-        self.make_room(rows.len());
-        self.rows[self.written..][..rows.len()].copy_from_slice(rows);
-        self.written += rows.len();
     }
 
     /// Of what was written from there on, each that was a place in a list becomes what stands there.

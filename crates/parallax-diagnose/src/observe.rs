@@ -25,7 +25,7 @@ const LEAST_BASELINE: f64 = 0.004;
 /// No agent is believed to fail more often by itself.
 const MOST_BASELINE: f64 = 0.98;
 /// A failure whose retry worked counts as this much of a failure.
-const SOFT: f64 = 0.3;
+pub(crate) const SOFT: f64 = 0.3;
 /// Slow is more than this many times the agent's usual time to first byte …
 const SLOW_TIMES: f64 = 3.0;
 /// … and more than this many milliseconds.
@@ -82,6 +82,7 @@ pub struct Observation<'a> {
 
 impl Observation<'_> {
     /// What it says to one question: 1 yes, 0 no, `None` nothing.
+    #[inline]
     pub fn says(&self, channel: Channel) -> Option<f64> {
         match (channel, self.seen) {
             (Channel::Failing, Seen::Ok) | (Channel::Blocked, Seen::Ok | Seen::Soft(_)) => Some(0.0),
@@ -238,6 +239,13 @@ impl Unusable {
 
 /// Keeps one agent's distinct results that say something about the site, in canonical order; or says why there are none.
 fn keep_usable(results: &mut Vec<&WorldResult>) -> Result<(), Unusable> {
+    if let [only] = results.as_slice()
+        && only.age_ms.unwrap_or(0) <= STALE_MS
+        && only.beacon != Some(BeaconState::Failed)
+        && !is_ours(only)
+    {
+        return Ok(());
+    }
     results.retain(|r| r.age_ms.unwrap_or(0) <= STALE_MS);
     if results.is_empty() {
         return Err(Unusable::Stale);

@@ -5,7 +5,7 @@ use parallax_model::FailureKind;
 use crate::column::Columns;
 use crate::evidence::{Evidence, Influence, Successes};
 use crate::members;
-use crate::observe::{Channel, Observation, Seen, count};
+use crate::observe::{Channel, Observation, SOFT, Seen, count};
 use crate::own::Fault;
 use crate::place::Place;
 
@@ -18,12 +18,11 @@ pub(crate) struct Probes<'a> {
     pub(crate) columns: &'a Columns,
     /// 1 yes, 0 no, between: partly; 0 for those that say nothing.
     pub(crate) says: Vec<f64>,
-    /// Nothing for those that say nothing. Empty until [`Self::weigh`] where the answers are yes or no.
+    /// What that is worth; nothing for those that say nothing. Empty until [`Self::weigh`].
     pub(crate) influences: Vec<Influence>,
+    worths: Worths,
     /// All bits for those that say something, none for the others.
     pub(crate) heard: Vec<u32>,
-    /// What no and yes are worth at the weight 1, where they are worth the same for every agent.
-    pub(crate) yes_or_no: Option<[Influence; 2]>,
     /// Those that say something, as a set.
     pub(crate) all: Vec<u64>,
     /// How many those are.
@@ -36,10 +35,9 @@ pub(crate) struct Probes<'a> {
 
 impl<'a> Probes<'a> {
     pub(crate) fn of(usable: &'a [Observation<'a>], columns: &'a Columns, channel: Channel) -> Self {
-        let other = [0.0, 1.0].map(|y| Influence::new(y, OTHER_BASELINE, 1.0));
         let mut probes = Self {
             usable,
-            yes_or_no: (channel != Channel::Failing).then_some(other),
+            worths: Worths::of(usable, channel),
             columns,
             says: vec![0.0; usable.len()],
             influences: Vec::new(),
@@ -49,36 +47,68 @@ impl<'a> Probes<'a> {
             failing: Vec::new(),
             hints: Vec::new(),
         };
-        for (row, observation) in usable.iter().enumerate() {
-            let Some(y) = observation.says(channel) else { continue };
-            probes.says[row] = y;
-            probes.heard[row] = u32::MAX;
-            probes.count += 1;
-            members::insert(&mut probes.all, row);
-            if y > 0.0 {
-                probes.hints.push(count(row));
-            }
-            if y >= 0.5 {
-                probes.failing.push(count(row));
-            }
-        }
-        if channel == Channel::Failing {
-            probes.influences = influences_of_failing(usable);
+        // The same loop for each, so that none asks in every row which question it is.
+        match channel {
+            Channel::Failing => probes.hear(|observation| observation.says(Channel::Failing)),
+            Channel::Blocked => probes.hear(|observation| observation.says(Channel::Blocked)),
+            Channel::Slow => probes.hear(|observation| observation.says(Channel::Slow)),
         }
         probes
     }
 
-    /// Says what each is worth, where the answers are yes or no and every agent has the same baseline: dear, and wanted only to
-    /// search.
+    /// Notes what each says.
+    #[inline]
+    fn hear(&mut self, says: impl Fn(&Observation<'_>) -> Option<f64>) {
+        for (row, observation) in self.usable.iter().enumerate() {
+            let Some(y) = says(observation) else { continue };
+            self.says[row] = y;
+            self.heard[row] = u32::MAX;
+            self.count += 1;
+            members::insert(&mut self.all, row);
+            if y > 0.0 {
+                self.hints.push(count(row));
+            }
+            if y >= 0.5 {
+                self.failing.push(count(row));
+            }
+        }
+    }
+
+    /// Says what each is worth: dear, and wanted only to search.
     pub(crate) fn weigh(&mut self) {
-        let Some([no, yes]) = self.yes_or_no else { return };
-        let heard = self.says.iter().zip(&self.heard);
-        let worth = |((says, heard), observation): ((&f64, &u32), &Observation<'_>)| match *heard {
-            0 => Influence::NONE,
-            _ if *says >= 0.5 => yes.times(observation.weight),
-            _ => no.times(observation.weight),
+        self.influences = match &self.worths {
+            Worths::Failing(fault, successes) => {
+                let mut own = (None, 0.0);
+                let worth = |o: &Observation<'_>| match o.seen {
+                    Seen::Ok => successes.influence(o.baseline, o.weight),
+                    Seen::Failed(kind) => {
+                        if own.0 != Some(kind) {
+                            own = (Some(kind), fault.own(kind));
+                        }
+                        Influence::of_failure(o.baseline, own.1, o.weight)
+                    }
+                    Seen::Soft(_) => Influence::new(SOFT, o.baseline, o.weight),
+                    Seen::Blocked(_) => Influence::NONE,
+                };
+                self.usable.iter().map(worth).collect()
+            }
+            Worths::YesOrNo(channel, [no, yes]) => {
+                let worth = |o: &Observation<'_>| match o.says(*channel) {
+                    None => Influence::NONE,
+                    Some(y) if y >= 0.5 => yes.times(o.weight),
+                    Some(_) => no.times(o.weight),
+                };
+                self.usable.iter().map(worth).collect()
+            }
         };
-        self.influences = heard.zip(self.usable).map(worth).collect();
+    }
+
+    /// What no and yes are worth at the weight 1, where they are worth the same for every agent.
+    pub(crate) const fn yes_or_no(&self) -> Option<[Influence; 2]> {
+        match self.worths {
+            Worths::YesOrNo(_, answers) => Some(answers),
+            Worths::Failing(..) => None,
+        }
     }
 
     /// How many rows there are, those that say nothing too.
@@ -95,6 +125,14 @@ impl<'a> Probes<'a> {
         self.usable[row].kind()
     }
 
+    /// Which of those that speak for a fault say yes, by their place among them.
+    pub(crate) fn fails_among_hints(&self) -> Vec<u64> {
+        let mut fails = members::none(self.hints.len());
+        let says = self.hints.iter().map(|row| self.says[*row as usize]);
+        says.enumerate().filter(|(_, y)| *y >= 0.5).for_each(|(place, _)| members::insert(&mut fails, place));
+        fails
+    }
+
     pub(crate) fn evidence(&self, rows: impl Iterator<Item = usize>) -> Evidence {
         rows.fold(Evidence::NONE, |mut evidence, row| {
             evidence.add(&self.influences[row]);
@@ -103,24 +141,19 @@ impl<'a> Probes<'a> {
     }
 }
 
-/// What each says to the question whether it fails.
-fn influences_of_failing(usable: &[Observation<'_>]) -> Vec<Influence> {
-    let fault = Fault::of(usable, Channel::Failing);
-    let successes = Successes::new();
-    let mut own = (None, 0.0);
-    let influence = |observation: &Observation<'_>| {
-        let (baseline, weight) = (observation.baseline, observation.weight);
-        match (observation.seen, observation.says(Channel::Failing)) {
-            (_, None) => Influence::NONE,
-            (Seen::Failed(kind), _) => {
-                if own.0 != Some(kind) {
-                    own = (Some(kind), fault.own(kind));
-                }
-                Influence::of_failure(baseline, own.1, weight)
-            }
-            (Seen::Ok, _) => successes.influence(baseline, weight),
-            (_, Some(y)) => Influence::new(y, baseline, weight),
+/// What answers to one question are worth.
+enum Worths {
+    /// Does it fail? Every agent has a baseline of its own.
+    Failing(Fault, Successes),
+    /// Does it refuse us, or is it slow? What no and yes are worth at the weight 1.
+    YesOrNo(Channel, [Influence; 2]),
+}
+
+impl Worths {
+    fn of(usable: &[Observation<'_>], channel: Channel) -> Self {
+        if channel == Channel::Failing {
+            return Self::Failing(Fault::of(usable, channel), Successes::new());
         }
-    };
-    usable.iter().map(influence).collect()
+        Self::YesOrNo(channel, [0.0, 1.0].map(|y| Influence::new(y, OTHER_BASELINE, 1.0)))
+    }
 }

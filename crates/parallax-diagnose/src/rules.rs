@@ -132,6 +132,11 @@ pub(crate) fn fails_firmly(analysis: &Analysis) -> bool {
         .is_some_and(|ruling| !mostly_refused || !ruling.scopes.iter().any(|scope| scope.all))
 }
 
+/// Whether nothing of what fails or refuses is the verdict, so that it depends on what is slow.
+pub(crate) fn works_so_far(analysis: &Analysis) -> bool {
+    matches!(rule(analysis).verdict, Verdict::Up | Verdict::Unknown)
+}
+
 /// What a fifth of all testers, or all of one network, could make us believe by saying the same each time is not believed.
 fn is_no_mere_say_so(ruling: &Ruling<'_>, analysis: &Analysis, missing: &mut Vec<String>) -> bool {
     let lacks = match ruling.verdict {

@@ -4,14 +4,13 @@
 //! Best first while it pays, with dropping and swapping after each addition, then every pair of the best; every set that was looked
 //! at takes part in the posterior.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use parallax_model::{Attribute, Confidence, Scope};
 
 use crate::analyse::{Finding, Scan, Tally};
-use crate::candidate::{Candidates, Quiet, Weights};
+use crate::candidate::{Candidate, Candidates, Quiet};
 use crate::column::Columns;
 use crate::evidence::Evidence;
 use crate::look::{Looks, Scratch};
@@ -40,7 +39,7 @@ const SAME_ANSWER: f64 = 0.9;
 /// Scores are divided by this before they become probabilities.
 const TEMPERATURE: f64 = 1.0;
 /// A set that scores so many nats less than another has no share in the posterior.
-const NEGLIGIBLE: f64 = 20.0;
+pub(crate) const NEGLIGIBLE: f64 = 20.0;
 /// … and all others together that weigh less than this beside it are not seen in what is said of it.
 const UNSEEN: f64 = 1e-7;
 /// What is summed in another order may differ by so many nats.
@@ -68,13 +67,13 @@ impl<'a> Question<'a> {
     }
 
     /// Who they are.
-    pub(crate) fn scan(mut self, weights: &OnceCell<Weights>) -> Scan {
-        self.probes.weigh();
+    pub(crate) fn scan(mut self) -> Scan {
         let looks = Looks::of(&self.probes);
-        match quiet(&self.probes, &looks, weights) {
-            Some(quiet) => self.nothing_found(&quiet),
-            None => search(&self.probes, looks, self.everyone),
+        if let Some(quiet) = Quiet::of(&self.probes, &looks, LEAST_GAIN - ROUNDING) {
+            return self.nothing_found(&quiet);
         }
+        self.probes.weigh();
+        search(&self.probes, looks, self.everyone)
     }
 
     /// The answer where nothing can be found; the posterior is of the scopes before those of one coverage are merged.
@@ -94,14 +93,6 @@ impl<'a> Question<'a> {
 /// The weight of all that say something.
 fn total(probes: &Probes<'_>) -> f64 {
     members::each(&probes.all).map(|row| probes.columns.weights[row]).sum()
-}
-
-/// Whether it can be told without a search that there is nothing to be found.
-fn quiet(probes: &Probes<'_>, looks: &Looks, weights: &OnceCell<Weights>) -> Option<Quiet> {
-    if probes.failing.is_empty() || probes.yes_or_no.is_none() {
-        return None;
-    }
-    Quiet::of(probes, looks, weights.get_or_init(|| Weights::of(probes.columns)), LEAST_GAIN - ROUNDING)
 }
 
 fn search(probes: &Probes<'_>, looks: Looks, everyone: Tally) -> Scan {
@@ -144,7 +135,14 @@ struct Visit {
 struct Base {
     set: Set,
     score: f64,
-    covered: Rc<[u64]>,
+    covered: Rc<Covered>,
+}
+
+/// What a set covers.
+struct Covered {
+    rows: Vec<u64>,
+    /// Those of the rows that speak for a fault, by their place among all that do.
+    hints: Vec<u64>,
 }
 
 struct Search<'a> {
@@ -257,7 +255,7 @@ impl<'a> Search<'a> {
     /// The number of a set to which candidates are added; the last one is found again.
     fn base(&mut self, set: &[usize], score: f64) -> usize {
         if self.bases.last().is_none_or(|base| base.set != set || base.score < score || base.score > score) {
-            self.bases.push(Base { set: set.to_vec(), score, covered: self.coverage(set) });
+            self.bases.push(Base { set: set.to_vec(), score, covered: Rc::new(self.coverage(set)) });
         }
         self.bases.len() - 1
     }
@@ -266,7 +264,8 @@ impl<'a> Search<'a> {
     fn try_beyond(&mut self, base: usize, index: usize, most: f64) -> Option<f64> {
         let Base { set, score, covered } = &self.bases[base];
         let (members, score) = (key(set, Some(index)), *score);
-        let ceiling = score + self.candidates.list[index].ceiling + ROUNDING;
+        let Candidate { ceiling, most: alone, .. } = self.candidates.list[index];
+        let ceiling = score + if set.is_empty() { ceiling.min(alone) } else { ceiling } + ROUNDING;
         if ceiling < most - NEGLIGIBLE {
             self.visited.push(Visit { members, score: ceiling, rough: Some((base, index)) });
             return None;
@@ -285,12 +284,15 @@ impl<'a> Search<'a> {
         (0..set.len()).map(|n| self.gain_beyond(set[n], &self.coverage(&set[..n]))).sum()
     }
 
-    fn coverage(&self, set: &[usize]) -> Rc<[u64]> {
-        let mut covered = members::none(self.probes.rows());
+    fn coverage(&self, set: &[usize]) -> Covered {
+        let Probes { hints, .. } = self.probes;
+        let mut covered =
+            Covered { rows: members::none(self.probes.rows()), hints: members::none(hints.len()) };
         for index in set {
-            members::unite(&mut covered, self.members(*index));
+            members::unite(&mut covered.rows, self.members(*index));
+            members::unite(&mut covered.hints, self.candidates.hints.of(*index));
         }
-        covered.into()
+        covered
     }
 
     fn members(&self, candidate: usize) -> &'a [u64] {
@@ -306,17 +308,17 @@ impl<'a> Search<'a> {
         *self.own_gains[index].insert(self.candidates.list[index].gain + likeness)
     }
 
-    fn gain_beyond(&mut self, index: usize, covered: &[u64]) -> f64 {
+    fn gain_beyond(&mut self, index: usize, covered: &Covered) -> f64 {
         let candidate = &self.candidates.list[index];
-        let shared = members::shared(self.members(index), covered);
+        let shared = members::shared(self.members(index), &covered.rows);
         if shared == 0 {
             return self.own_gain(index);
         }
         if shared == candidate.size() {
             return self.nothing_left - candidate.cost;
         }
-        self.evidence_beyond(index, covered, shared).gain(candidate.cost)
-            + self.likeness_beyond(index, covered)
+        self.evidence_beyond(index, &covered.rows, shared).gain(candidate.cost)
+            + self.likeness_beyond(index, &covered.hints)
     }
 
     /// The evidence of a candidate's results that are not covered yet, of which so many are.
@@ -338,15 +340,16 @@ impl<'a> Search<'a> {
         self.rows.since(0)
     }
 
-    /// How much the look of a candidate's failures adds of which some are covered.
-    fn likeness_beyond(&mut self, index: usize, covered: &[u64]) -> f64 {
+    /// How much the look of a candidate's failures adds of which these are covered.
+    fn likeness_beyond(&mut self, index: usize, hints: &[u64]) -> f64 {
         self.rows.forget(0);
-        self.rows.pick(self.candidates.failing(index), covered, false);
+        self.rows.write(self.candidates.fails(index).zip(hints).map(|(fails, covered)| fails & !covered));
+        self.rows.rename(0, &self.probes.hints);
         self.looks.likeness(self.rows.since(0), &mut self.scratch, &self.probes.columns.weights)
     }
 
     fn report(&mut self, set: &[usize], everyone: Tally) -> Scan {
-        let answer = self.coverage(set);
+        let answer = self.coverage(set).rows;
         let score = self.best_score(set);
         let Posterior { same, nothing, next, second } = self.posterior(score, &answer);
         let all = &self.probes.all;
@@ -366,7 +369,7 @@ impl<'a> Search<'a> {
 
     fn finding(&mut self, set: &[usize], n: usize, total: f64) -> Finding {
         let candidate = &self.candidates.list[set[n]];
-        let covered = self.coverage(&set[..n]);
+        let covered = self.coverage(&set[..n]).rows;
         let shared = members::shared(self.members(set[n]), &covered);
         let evidence = self.evidence_beyond(set[n], &covered, shared);
         let (scope, inside) = self.narrowed(set[n], total);

@@ -30,27 +30,39 @@ pub(crate) fn tally(probes: &Probes<'_>, total_weight: f64, rows: impl Iterator<
     let (asn, region) = (columns.column(Attribute::Asn), columns.column(Attribute::Region));
     let (mut asns, mut regions) = (Distinct::below(asn.values), Distinct::below(region.values));
     // Of each network, how many fail, and how many there are.
-    let mut networks = vec![(0_u32, 0_u32); columns.networks()];
+    let mut networks = vec![(0_u32, 0_u32); columns.most_networks()];
     let (mut weight, mut tally) = (0.0, Tally::default());
     let mut agent = OneAgent::default();
     for row in rows {
-        if columns.agents[row] != agent.number {
-            agent.add_to(&mut tally);
-            agent = OneAgent { number: columns.agents[row], ..OneAgent::default() };
-            networks[columns.network(row)].1 += 1;
-        }
-        let says = probes.says[row];
-        agent.yes += says;
-        agent.results += 1;
+        let (says, network) = (probes.says[row], &mut networks[columns.networks[row] as usize]);
         weight += columns.weights[row];
         if says >= 0.5 {
             asns.insert(asn.ids[row] as usize);
             regions.insert(region.ids[row] as usize);
-            networks[columns.network(row)].0 += u32::from(!agent.fails);
+        }
+        if columns.lone {
+            let fails = u32::from(says >= 0.5);
+            *network = (network.0 + fails, network.1 + 1);
+            tally.agents += 1;
+            tally.failing += fails;
+            continue;
+        }
+        if columns.agents[row] != agent.number {
+            agent.add_to(&mut tally);
+            agent = OneAgent { number: columns.agents[row], ..OneAgent::default() };
+            network.1 += 1;
+        }
+        agent.yes += says;
+        agent.results += 1;
+        if says >= 0.5 {
+            network.0 += u32::from(!agent.fails);
             agent.fails = true;
         }
     }
     agent.add_to(&mut tally);
+    if columns.lone {
+        tally.mostly_failing = tally.failing;
+    }
     Tally {
         failing_networks: count(networks.iter().filter(|(failing, _)| *failing > 0).count()),
         failing_elsewhere: tally.failing - networks.iter().map(|(failing, _)| *failing).max().unwrap_or(0),

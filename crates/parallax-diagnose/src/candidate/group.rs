@@ -11,14 +11,18 @@ use super::{
     Template, Values,
 };
 use crate::column::Mix;
-use crate::look::Looks;
 use crate::members::{self, Lists, Sets};
 use crate::observe::count;
 use crate::probes::Probes;
+use crate::scan::NEGLIGIBLE;
 
 /// Groups of no more rows than this are the same only when they have the very same rows: one row is more than the tolerance.
 const EXACT: u32 = 18;
 const _: () = assert!((EXACT as f64) < SAME_COVERAGE * (EXACT + 1) as f64);
+
+/// So many of the best are searched whatever they have in common with the best one; on training worlds no answer depends on the
+/// others that [`drop_shadows`] leaves out.
+const NEAREST: usize = 32;
 
 /// One group of rows.
 #[derive(Debug, Clone)]
@@ -132,13 +136,7 @@ impl Groups {
     }
 
     /// Says what each coverage explains.
-    pub(super) fn into_candidates(
-        self,
-        live: bool,
-        values: &Values,
-        probes: &Probes<'_>,
-        looks: &Looks,
-    ) -> Candidates {
+    pub(super) fn into_candidates(self, live: bool, values: &Values, probes: &Probes<'_>) -> Candidates {
         let (kept, aliases) = self.merged(values, probes);
         let least = least_gain(&kept);
         let is_wanted = |group: &Group| group.name().is_everybody() || group.gain_within().1 >= least;
@@ -151,7 +149,13 @@ impl Groups {
             other_gain.total_cmp(gain).then_with(|| scope(*place).cmp(&scope(*other)))
         });
         order.truncate(MAX_CANDIDATES);
-        let mut sets = Sets::new(probes.rows(), order.len());
+        drop_shadows(&mut order, |place: usize| {
+            let name = kept[place].name();
+            values.hints_like(name.example, name.attributes)
+        });
+        let (mut sets, mut hints) =
+            (Sets::new(probes.rows(), order.len()), Sets::new(probes.hints.len(), order.len()));
+        let fails = probes.fails_among_hints();
         let (mut list, mut failing) = (Vec::with_capacity(order.len()), Lists::default());
         for (set, (gain, coverage)) in order.into_iter().enumerate() {
             let group = kept[coverage];
@@ -159,24 +163,41 @@ impl Groups {
             sets.fill(set, values.like(name.example, name.attributes, probes));
             let first = failing.end();
             if name.is_everybody() {
-                failing.extend(&looks.failing);
+                (0..probes.hints.len()).for_each(|place| hints.insert(set, place));
             } else {
-                let (a, b) = values.failing_like(name.example, name.attributes);
-                failing.write(a.iter().zip(b).map(|(a, b)| a & b));
-                failing.rename(first, &looks.failing);
+                hints.fill(set, values.hints_like(name.example, name.attributes));
             }
+            failing.write_shared(hints.of(set), &fails, true);
+            failing.rename(first, &probes.hints);
             list.push(Candidate {
                 name,
                 cost: group.cost,
                 evidence: group.sum.evidence,
                 gain,
                 ceiling: group.sum.ceiling - group.cost,
+                most: gain + group.sum.look,
                 coverage,
                 failing: (count(first), count(failing.end() - first)),
             });
         }
-        Candidates { list, sets, failing, live, aliases }
+        Candidates { list, sets, hints, fails, failing, live, aliases }
     }
+}
+
+/// Leaves out what says again what the best scope beside everybody says, for three quarters of its failures are there, and explains so
+/// much less that nothing depends on it alone.
+fn drop_shadows<'a>(order: &mut Vec<(f64, usize)>, hints: impl Fn(usize) -> (&'a [u64], &'a [u64])) {
+    let Some((best, place)) = order.get(1).copied() else { return };
+    let of_best = hints(place);
+    let mut before = 0;
+    order.retain(|(gain, place)| {
+        before += 1;
+        let is_far = before > 1 + NEAREST && *gain < best - NEGLIGIBLE;
+        !is_far || {
+            let own = hints(*place);
+            4 * members::shared_by_pairs(own, of_best) < 3 * members::shared(own.0, own.1)
+        }
+    });
 }
 
 /// A gain that as many groups surely reach as there may be candidates.

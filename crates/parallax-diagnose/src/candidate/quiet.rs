@@ -1,90 +1,29 @@
-//! Whether anything could be found at all, told without counting every scope: most questions have nothing to find most of the time.
+//! Whether anything could be found at all, told without a search: most questions have nothing to find most of the time.
 //!
 //! Only of questions that are answered by yes or no, where every agent has the same baseline: there the evidence of a scope follows
-//! from the weight of its yes and of its no, and the latter from the weight of the whole scope, which all questions share.
+//! from the weight of its yes and of its no.
 
-use parallax_model::Attribute;
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 
-use super::{EVERYBODY_COST, LIVE_AGENTS, MAX_DENSE, Name, TEMPLATES, Template};
-use crate::column::{Column, Columns};
-use crate::evidence::{Evidence, GRID};
-use crate::look::Looks;
+use super::sums::mixed;
+use super::{EVERYBODY_COST, LIVE_AGENTS, MAX_DENSE, Name, TEMPLATES, Template, Values};
+use crate::column::Mix;
+use crate::evidence::{Evidence, Influence};
+use crate::look::{Looks, Scratch};
 use crate::members;
-use crate::observe::count;
 use crate::probes::Probes;
 
+/// A scope that explains less than this, whatever its failures look like, is not looked at: its share in the posterior is below 1 %.
+const WORTH_A_LOOK: f64 = -5.0;
+/// Where more than one in so many fails, some scope nearly always explains enough to be looked at closely, and to ask first is lost.
+const FEW_FAIL: usize = 25;
 /// Results of one agent weigh no more than this together.
 const MOST_OF_AN_AGENT: f64 = 2.0;
 
-/// The weight of the rows in every scope of every template; a template with too many scopes has none.
-pub(crate) struct Weights(Vec<Vec<f64>>);
-
-impl Weights {
-    pub(crate) fn of(columns: &Columns) -> Self {
-        let template = |template: &Template| {
-            let keys = Keys::of(template, columns)?;
-            let mut weights = vec![0.0; keys.room()];
-            let rows = keys.first.ids.iter().zip(&columns.weights);
-            match keys.second {
-                None => rows.for_each(|(id, weight)| weights[*id as usize] += weight),
-                Some(second) => rows.zip(&second.ids).for_each(|((first, weight), id)| {
-                    // What stands where one is missing is nobody's.
-                    weights[*first as usize * second.values + *id as usize] += weight;
-                }),
-            }
-            Some(weights)
-        };
-        Self(TEMPLATES.iter().map(|t| template(t).unwrap_or_default()).collect())
-    }
-}
-
-/// The numbers of a template's scopes, by row; 0 where a value is missing.
-struct Keys<'a> {
-    first: &'a Column,
-    second: Option<&'a Column>,
-}
-
-impl<'a> Keys<'a> {
-    /// `None` when there are too many scopes.
-    fn of(template: &Template, columns: &'a Columns) -> Option<Self> {
-        let column = |place: usize| template.attributes.get(place).map(|a: &Attribute| columns.column(*a));
-        let keys = Self { first: column(0)?, second: column(1) };
-        (keys.room() <= MAX_DENSE).then_some(keys)
-    }
-
-    fn room(&self) -> usize {
-        self.first.values * self.second.map_or(1, |second| second.values)
-    }
-
-    fn at(&self, row: usize) -> usize {
-        let first = self.first.ids[row] as usize;
-        match self.second {
-            None => first,
-            Some(second) => match (first, second.ids[row] as usize) {
-                (0, _) | (_, 0) => 0,
-                (first, id) => first * second.values + id,
-            },
-        }
-    }
-}
-
-/// What is told of a scope.
-#[derive(Clone, Copy, Default)]
-struct Told {
-    failing: u32,
-    last_agent: u32,
-    /// Weight of those that say yes.
-    yes: f64,
-    /// Weight of those that say nothing.
-    silent: f64,
-    /// The most that the look of its failures adds, in nats.
-    look: f64,
-    example: u32,
-}
-
 /// What the best scope explains, which is not enough to be found, and how sure it is that nothing is wrong.
 pub(crate) struct Quiet {
-    /// In nats, without the look of its failures.
+    /// In nats.
     pub(crate) best: f64,
     pub(crate) name: Name,
     /// Sum of the scopes' shares in the posterior beside the 1 of nothing.
@@ -93,44 +32,28 @@ pub(crate) struct Quiet {
 
 impl Quiet {
     /// `None` when some scope might explain more than `least` nats.
-    pub(crate) fn of(probes: &Probes<'_>, looks: &Looks, weights: &Weights, least: f64) -> Option<Self> {
-        let [no, yes] = probes.yes_or_no?;
-        let rows = || probes.failing.iter().map(|row| (*row as usize, probes.columns.weights[*row as usize]));
-        let silent = Silent::of(probes);
-        let all = probes.evidence(members::each(&probes.all)).gain(EVERYBODY_COST);
-        let look: f64 = rows().map(|(row, _)| looks.most(row, &probes.columns.weights)).sum();
-        let mut quiet = Self { best: all, name: Name::EVERYBODY, others: all.exp() };
-        let mut told: Vec<Told> = Vec::new();
-        if all + look > least {
+    pub(crate) fn of(probes: &Probes<'_>, looks: &Looks, least: f64) -> Option<Self> {
+        let answers = probes.yes_or_no()?;
+        if FEW_FAIL * probes.failing.len() > probes.count as usize {
             return None;
         }
-        for (template, weights) in TEMPLATES.iter().zip(&weights.0) {
-            let keys = Keys::of(template, probes.columns)?;
-            told.clear();
-            told.resize(keys.room(), Told::default());
-            for (row, weight) in rows() {
-                let (told, agent) = (&mut told[keys.at(row)], probes.columns.agents[row]);
-                told.failing += u32::from(told.last_agent != agent);
-                told.last_agent = agent;
-                told.yes += weight;
-                told.look += looks.most(row, &probes.columns.weights);
-                told.example = count(row);
-            }
-            silent.tell(&keys, weights, &mut told);
-            let failing =
-                || told.iter().zip(weights).skip(1).filter(|(told, _)| told.failing >= template.failing);
-            let surely_live = |(told, weight): &(&Told, &f64)| {
-                **weight - told.silent > MOST_OF_AN_AGENT * f64::from(LIVE_AGENTS - 1)
-            };
-            let cost = template.price + (failing().filter(surely_live).count().max(1) as f64).ln();
-            for (told, weight) in failing() {
-                let no_weight = (weight - told.silent - told.yes).max(0.0);
-                let nats = std::array::from_fn::<f64, GRID, _>(|g| told.yes * yes.0[g] + no_weight * no.0[g]);
-                let gain = Evidence { nats, results: 0 }.gain(cost);
-                if gain + told.look > least {
+        let mut scene = Scene::of(probes, looks, answers);
+        let all = scene.everybody();
+        let mut quiet = Self { best: all, name: Name::EVERYBODY, others: all.exp() };
+        if all > least {
+            return None;
+        }
+        if probes.failing.is_empty() {
+            return Some(quiet);
+        }
+        let values = Values::of(probes);
+        for template in TEMPLATES {
+            for told in scene.scopes(template, &values)? {
+                let gain = scene.gain(&told, values.like(told.example, template.attributes, probes));
+                quiet.others += gain.exp();
+                if gain > least {
                     return None;
                 }
-                quiet.others += gain.exp();
                 if gain > quiet.best {
                     quiet.best = gain;
                     quiet.name = Name { attributes: template.attributes, example: told.example };
@@ -141,28 +64,150 @@ impl Quiet {
     }
 }
 
-/// The rows that say nothing to a question; or those that say something, when they are fewer.
-struct Silent<'a> {
-    weights: &'a [f64],
-    rows: Vec<usize>,
-    heard: bool,
+/// What is told of a scope in which some fail.
+#[derive(Clone, Copy)]
+struct Told {
+    example: u32,
+    /// The most that the look of its failures adds, in nats.
+    look: f64,
+    /// Weight of those that say yes, and of those that say no.
+    yes: f64,
+    no: f64,
+    /// A number that two scopes share only when the same rows say yes there.
+    rows: u64,
+    cost: f64,
 }
 
-impl<'a> Silent<'a> {
-    fn of(probes: &'a Probes<'_>) -> Self {
-        let heard = 2 * (probes.count as usize) < probes.rows();
-        let rows = (0..probes.rows()).filter(|row| (probes.heard[*row] != 0) == heard).collect();
-        Self { weights: &probes.columns.weights, rows, heard }
+/// What is looked at of one question.
+struct Scene<'a> {
+    probes: &'a Probes<'a>,
+    looks: &'a Looks,
+    /// What no and yes are worth at the weight 1.
+    answers: [Influence; 2],
+    /// The rows that say no.
+    no: Vec<u64>,
+    /// What was told already: the rows that say yes, and the weight of the others.
+    known: HashSet<(u64, u64), BuildHasherDefault<Mix>>,
+    scratch: Scratch,
+}
+
+impl<'a> Scene<'a> {
+    fn of(probes: &'a Probes<'_>, looks: &'a Looks, answers: [Influence; 2]) -> Self {
+        let mut no = probes.all.clone();
+        probes.failing.iter().for_each(|row| members::remove(&mut no, *row as usize));
+        Self { probes, looks, answers, no, known: HashSet::default(), scratch: Scratch::default() }
     }
 
-    fn tell(&self, keys: &Keys<'_>, weights: &[f64], told: &mut [Told]) {
-        for row in &self.rows {
-            told[keys.at(*row)].silent += self.weights[*row];
+    fn weight(&self, rows: impl Iterator<Item = usize>) -> f64 {
+        rows.map(|row| self.probes.columns.weights[row]).sum()
+    }
+
+    /// What so much weight of yes and of no explains at this cost.
+    fn evidence(&self, yes: f64, no: f64, cost: f64) -> f64 {
+        let mut evidence = Evidence::NONE;
+        evidence.add(&self.answers[0].times(no));
+        evidence.add(&self.answers[1].times(yes));
+        evidence.gain(cost)
+    }
+
+    /// What everybody explains.
+    fn everybody(&mut self) -> f64 {
+        let yes = self.weight(self.probes.failing.iter().map(|row| *row as usize));
+        let no = self.weight(members::each(&self.no));
+        self.evidence(yes, no, EVERYBODY_COST) + self.likeness(&self.probes.failing)
+    }
+
+    /// The scopes of a template in which enough fail, without those that were told already; `None` when there are too many.
+    fn scopes(&mut self, template: &Template, values: &Values) -> Option<Vec<Told>> {
+        let keys = Keys::of(template, values)?;
+        let mut scopes = self.failing_in(&keys, template.failing);
+        let mut live = 0;
+        for told in &mut scopes {
+            let (a, b) = values.like(told.example, template.attributes, self.probes);
+            told.no = self.weight(members::in_all(a, b, &self.no));
+            live += u32::from(told.yes + told.no > MOST_OF_AN_AGENT * f64::from(LIVE_AGENTS - 1));
         }
-        if self.heard {
-            for (told, weight) in told.iter_mut().zip(weights) {
-                told.silent = weight - told.silent;
+        let cost = template.price + f64::from(live.max(1)).ln();
+        for told in &mut scopes {
+            told.cost = cost;
+        }
+        scopes.retain(|told| self.known.insert((told.rows, told.no.to_bits())));
+        Some(scopes)
+    }
+
+    /// The scopes in which so many agents fail, without the weight of those that say no there.
+    fn failing_in(&self, keys: &Keys<'_>, least: u32) -> Vec<Told> {
+        let columns = self.probes.columns;
+        // By key: agents that fail and the last of them; and one more than the place of what is told, 0 where nothing is.
+        let (mut agents, mut places) = (vec![(0, 0); keys.room], vec![0_usize; keys.room]);
+        let mut told = Vec::new();
+        for row in &self.probes.failing {
+            let (key, agent) = (keys.at(*row as usize), columns.agents[*row as usize]);
+            let (so_many, before) = &mut agents[key];
+            *so_many += u32::from(*before != agent);
+            *before = agent;
+            if *so_many >= least && key != 0 && places[key] == 0 {
+                told.push(Told { example: *row, ..Told::NOTHING });
+                places[key] = told.len();
             }
+        }
+        if told.is_empty() {
+            return told;
+        }
+        for row in &self.probes.failing {
+            let index = *row as usize;
+            if let Some(place) = places[keys.at(index)].checked_sub(1) {
+                told[place].yes += columns.weights[index];
+                told[place].rows = told[place].rows.wrapping_add(mixed(*row));
+                told[place].look += self.looks.most(index, &columns.weights);
+            }
+        }
+        told
+    }
+
+    /// What a scope explains.
+    fn gain(&mut self, told: &Told, (a, b): (&[u64], &[u64])) -> f64 {
+        let gain = self.evidence(told.yes, told.no, told.cost);
+        if gain + told.look < WORTH_A_LOOK {
+            return gain;
+        }
+        let is_in = |row: &&u32| members::has(a, **row as usize) && members::has(b, **row as usize);
+        let failing: Vec<u32> = self.probes.failing.iter().filter(is_in).copied().collect();
+        gain + self.likeness(&failing)
+    }
+
+    fn likeness(&mut self, failing: &[u32]) -> f64 {
+        self.looks.likeness(failing, &mut self.scratch, &self.probes.columns.weights)
+    }
+}
+
+impl Told {
+    const NOTHING: Self = Self { example: 0, look: 0.0, yes: 0.0, no: 0.0, rows: 0, cost: 0.0 };
+}
+
+/// The numbers of a template's scopes, by row; 0 where no scope is live.
+struct Keys<'a> {
+    first: &'a [u32],
+    second: Option<(&'a [u32], usize)>,
+    /// One more than the largest.
+    room: usize,
+}
+
+impl<'a> Keys<'a> {
+    /// `None` when there are too many scopes.
+    fn of(template: &Template, values: &'a Values) -> Option<Self> {
+        let of = |place: usize| template.attributes.get(place).map(|attribute| values.ids(*attribute));
+        let ((first, live), second) = (of(0)?, of(1));
+        let room = live * second.map_or(1, |(_, live)| live);
+        (room <= MAX_DENSE).then_some(Self { first, second, room })
+    }
+
+    fn at(&self, row: usize) -> usize {
+        let first = self.first[row] as usize;
+        match self.second {
+            None => first,
+            Some((ids, live)) if first != 0 && ids[row] != 0 => first * live + ids[row] as usize,
+            Some(_) => 0,
         }
     }
 }

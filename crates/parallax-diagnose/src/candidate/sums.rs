@@ -29,6 +29,12 @@ const JOINTS: &[&[Attribute]] = &[
     &[Attribute::Asn, Attribute::Pop, Attribute::Address],
 ];
 
+/// What most joints begin with.
+const PLACE: &[Attribute] = &[Attribute::Region, Attribute::Country, Attribute::Pop];
+
+/// So few rows are soon counted, and in most scopes of two attributes too few fail.
+const FEW_FAILING: usize = 128;
+
 /// What some rows say together.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sum {
@@ -39,6 +45,8 @@ pub(super) struct Sum {
     pub(super) example: u32,
     /// What any of the rows explain, at most, in nats.
     pub(super) ceiling: f64,
+    /// As much of that as the look of the failures makes.
+    pub(super) look: f64,
     /// The rows as bits, folded into one word: two sums differ in at least as many rows as here in bits.
     pub(super) signature: u64,
     /// A number that two sums share only when they are of the same rows: one in 2^64 of others would.
@@ -51,6 +59,7 @@ impl Sum {
         self.failing += other.failing;
         self.example = other.example;
         self.ceiling += other.ceiling;
+        self.look += other.look;
         self.signature ^= other.signature;
         self.rows = self.rows.wrapping_add(other.rows);
     }
@@ -60,21 +69,34 @@ impl Sum {
 pub(super) struct Sums<'a> {
     probes: &'a Probes<'a>,
     values: &'a Values,
-    /// The most that each hint explains, in nats.
-    ceilings: Vec<f64>,
+    /// The most that each hint explains, in nats, and as much of it as its look makes.
+    ceilings: Vec<(f64, f64)>,
     /// The sums of each joint, once they are wanted.
     joints: [Vec<Sum>; JOINTS.len()],
     keys: Keys,
+    /// The keys of every row by its [`PLACE`], once they are wanted.
+    places: Option<Keys>,
     /// Every row's number, spread over 64 bits.
     mixed: Vec<u64>,
 }
 
 impl<'a> Sums<'a> {
     pub(super) fn new(probes: &'a Probes<'a>, looks: &Looks, values: &'a Values) -> Self {
-        let most = |row: usize| probes.influences[row].most() + looks.most(row, &probes.columns.weights);
+        let most = |row: usize| {
+            let look = looks.most(row, &probes.columns.weights);
+            (probes.influences[row].most() + look, look)
+        };
         let ceilings = probes.hints.iter().map(|row| most(*row as usize)).collect();
         let mixed = (0..count(probes.rows())).map(mixed).collect();
-        Self { probes, values, ceilings, joints: Default::default(), keys: Keys::default(), mixed }
+        Self {
+            probes,
+            values,
+            ceilings,
+            joints: Default::default(),
+            keys: Keys::default(),
+            places: None,
+            mixed,
+        }
     }
 
     /// What everybody says.
@@ -84,7 +106,8 @@ impl<'a> Sums<'a> {
             evidence: self.probes.evidence(all()),
             failing: count(self.probes.failing.len()),
             example: 0,
-            ceiling: self.ceilings.iter().sum(),
+            ceiling: self.ceilings.iter().map(|(ceiling, _)| ceiling).sum(),
+            look: self.ceilings.iter().map(|(_, look)| look).sum(),
             signature: self.probes.all.iter().fold(0, |signature, word| signature ^ word),
             rows: all().fold(0, |rows, row| rows.wrapping_add(self.mixed[row])),
         }
@@ -92,9 +115,35 @@ impl<'a> Sums<'a> {
 
     /// The live sums of a template: of rows that share the values of its attributes, of enough agents, of which enough fail.
     pub(super) fn live(&mut self, template: &Template) -> Vec<Sum> {
+        if !self.may_be_live(template) {
+            return Vec::new();
+        }
         let mut sums = self.by(template.attributes);
         sums.retain(|sum| self.is_live(sum, template));
         sums
+    }
+
+    /// Whether enough rows fail together in any scope of a template; where many fail it is not asked, for then they nearly always do.
+    fn may_be_live(&self, template: &Template) -> bool {
+        let of = |place: usize| template.attributes.get(place).map_or((&[][..], 1), |a| self.values.ids(*a));
+        let ((first, firsts), (second, seconds)) = (of(0), of(1));
+        if firsts <= 1 || template.attributes.len() > 1 && seconds <= 1 {
+            return false;
+        }
+        let failing = &self.probes.failing;
+        if failing.len() > FEW_FAILING || firsts * seconds > MAX_DENSE {
+            return true;
+        }
+        let mut counts = vec![0_u32; firsts * seconds];
+        failing.iter().map(|row| *row as usize).any(|row| {
+            let other = second.get(row).copied().unwrap_or(0) as usize;
+            if first[row] == 0 || seconds > 1 && other == 0 {
+                return false;
+            }
+            let count = &mut counts[first[row] as usize * seconds + other];
+            *count += 1;
+            *count >= template.failing
+        })
     }
 
     fn is_live(&self, sum: &Sum, template: &Template) -> bool {
@@ -149,11 +198,15 @@ impl<'a> Sums<'a> {
 
     fn of_rows(&mut self, attributes: &[Attribute]) -> Vec<Sum> {
         let probes = self.probes;
-        self.keys.reset(probes.rows());
-        for attribute in attributes {
-            let (ids, live) = self.values.ids(*attribute);
-            self.keys.split(ids.iter().copied(), live);
-        }
+        let rest = if let Some(rest) = attributes.strip_prefix(PLACE) {
+            let places = self.places.get_or_insert_with(|| Keys::of(PLACE, self.values, probes.rows()));
+            self.keys.clone_from(places);
+            rest
+        } else {
+            self.keys.reset(probes.rows());
+            attributes
+        };
+        self.keys.split_by(rest, self.values);
         let mut sums = vec![Sum::default(); self.keys.compact()];
         // All are of one length, which spares a check of each.
         let rows = probes.rows();
@@ -166,9 +219,10 @@ impl<'a> Sums<'a> {
             sum.rows = sum.rows.wrapping_add(mixed[row]);
             sum.example = example;
         }
-        for (row, ceiling) in probes.hints.iter().zip(&self.ceilings) {
+        for (row, (ceiling, look)) in probes.hints.iter().zip(&self.ceilings) {
             let sum = &mut sums[self.keys.of_rows[*row as usize] as usize];
             sum.ceiling += ceiling;
+            sum.look += look;
             sum.failing += u32::from(probes.says[*row as usize] >= 0.5);
         }
         sums
@@ -176,7 +230,7 @@ impl<'a> Sums<'a> {
 }
 
 /// The key of each row, all below `room`.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Keys {
     of_rows: Vec<u32>,
     room: usize,
@@ -185,6 +239,23 @@ struct Keys {
 }
 
 impl Keys {
+    /// Of rows by their values of these attributes, numbered by those that occur.
+    fn of(attributes: &[Attribute], values: &Values, rows: usize) -> Self {
+        let mut keys = Self::default();
+        keys.reset(rows);
+        keys.split_by(attributes, values);
+        keys.compact();
+        keys
+    }
+
+    /// Tells apart what has other values of these attributes.
+    fn split_by(&mut self, attributes: &[Attribute], values: &Values) {
+        for attribute in attributes {
+            let (ids, live) = values.ids(*attribute);
+            self.split(ids.iter().copied(), live);
+        }
+    }
+
     fn reset(&mut self, rows: usize) {
         self.of_rows.clear();
         self.of_rows.resize(rows, 0);
@@ -193,6 +264,9 @@ impl Keys {
 
     /// Tells apart what has other values, which are all below `live`.
     fn split(&mut self, ids: impl Iterator<Item = u32>, live: usize) {
+        if live <= 1 {
+            return;
+        }
         if self.room * live > MAX_DENSE {
             self.compact();
         }
@@ -229,7 +303,7 @@ impl Keys {
 }
 
 /// A row's number spread over 64 bits (the finaliser of SplitMix64).
-const fn mixed(row: u32) -> u64 {
+pub(super) const fn mixed(row: u32) -> u64 {
     let word = (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb)
@@ -273,9 +347,10 @@ mod tests {
         let world = world();
         let observations = observe(&world);
         let columns = Columns::of(&observations.usable);
-        let probes = Probes::of(&observations.usable, &columns, Channel::Failing);
+        let mut probes = Probes::of(&observations.usable, &columns, Channel::Failing);
+        probes.weigh();
         let looks = Looks::of(&probes);
-        let values = Values::of(&probes, &looks);
+        let values = Values::of(&probes);
         let mut sums = Sums::new(&probes, &looks, &values);
         let mut found = 0;
         for template in TEMPLATES {

@@ -3,7 +3,6 @@
 use parallax_model::Attribute;
 
 use super::LIVE_FAILING;
-use crate::look::Looks;
 use crate::members::Sets;
 use crate::probes::Probes;
 
@@ -19,13 +18,13 @@ struct OneAttribute {
     /// How many sets there are.
     live: usize,
     sets: Sets,
-    /// The same of the rows that fail in a way that is known, by their place among those: they are few, and are asked for most.
-    failing: Sets,
+    /// The same of the rows that speak for a fault, by their place among those: they are few, and are asked for most.
+    hints: Sets,
 }
 
 impl Values {
-    pub(super) fn of(probes: &Probes<'_>, looks: &Looks) -> Self {
-        Self(Attribute::ALL.iter().map(|attribute| OneAttribute::of(probes, looks, *attribute)).collect())
+    pub(super) fn of(probes: &Probes<'_>) -> Self {
+        Self(Attribute::ALL.iter().map(|attribute| OneAttribute::of(probes, *attribute)).collect())
     }
 
     /// The number of each row's value, 0 where no scope with it is live; and one more than the largest.
@@ -47,9 +46,9 @@ impl Values {
         self.pair(row, attributes, |attribute| &attribute.sets)
     }
 
-    /// The same of the rows that fail in a way that is known, by their place among those.
-    pub(super) fn failing_like(&self, row: u32, attributes: &[Attribute]) -> (&[u64], &[u64]) {
-        self.pair(row, attributes, |attribute| &attribute.failing)
+    /// The same of the rows that speak for a fault, by their place among those.
+    pub(super) fn hints_like(&self, row: u32, attributes: &[Attribute]) -> (&[u64], &[u64]) {
+        self.pair(row, attributes, |attribute| &attribute.hints)
     }
 
     fn pair<'a>(
@@ -71,10 +70,10 @@ impl Values {
 }
 
 impl OneAttribute {
-    fn of(probes: &Probes<'_>, looks: &Looks, attribute: Attribute) -> Self {
+    fn of(probes: &Probes<'_>, attribute: Attribute) -> Self {
         let (column, agents) = (probes.columns.column(attribute), &probes.columns.agents);
         if attribute == Attribute::All {
-            return Self { ids: Vec::new(), live: 0, sets: Sets::default(), failing: Sets::default() };
+            return Self { ids: Vec::new(), live: 0, sets: Sets::default(), hints: Sets::default() };
         }
         let mut numbers = vec![0; column.values];
         // Of each value how many agents fail, and the last of them.
@@ -91,14 +90,16 @@ impl OneAttribute {
             }
         }
         let live = last as usize + 1;
+        if live == 1 {
+            return Self { ids: vec![0; probes.rows()], live, sets: Sets::default(), hints: Sets::default() };
+        }
         let number = |(id, heard): (&u32, &u32)| numbers[(id & heard) as usize];
         let ids: Vec<u32> = column.ids.iter().zip(&probes.heard).map(number).collect();
-        let mut sets = Sets::new(probes.rows(), live);
-        ids.iter().enumerate().for_each(|(row, id)| sets.insert(*id as usize, row));
-        let mut failing = Sets::new(looks.failing.len(), live);
-        for (place, row) in looks.failing.iter().enumerate() {
-            failing.insert(ids[*row as usize] as usize, place);
+        let sets = Sets::by_number(&ids, live);
+        let mut hints = Sets::new(probes.hints.len(), live);
+        for (place, row) in probes.hints.iter().enumerate() {
+            hints.insert(ids[*row as usize] as usize, place);
         }
-        Self { ids, live, sets, failing }
+        Self { ids, live, sets, hints }
     }
 }

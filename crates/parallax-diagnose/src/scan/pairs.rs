@@ -2,6 +2,8 @@
 //!
 //! What two scopes share is summed once for both orders, and how their failures look is weighed only where it can matter: it is dear.
 
+use std::cell::OnceCell;
+
 use super::{LEAST_GAIN, NEGLIGIBLE, ROUNDING, Search, Set, Visit, as_rows, key};
 use crate::evidence::Evidence;
 use crate::members;
@@ -16,10 +18,10 @@ struct Best {
     index: usize,
     /// What it explains alone.
     gain: f64,
-    /// The weight of its failures by the way they fail.
-    ways: Vec<f64>,
-    /// The set of it alone, to which others are added.
-    base: usize,
+    /// The weight of its failures by the way they fail, once it is wanted.
+    ways: OnceCell<Vec<f64>>,
+    /// The set of it alone, to which others are added, once it is wanted.
+    base: OnceCell<usize>,
 }
 
 /// What two scopes share.
@@ -57,12 +59,15 @@ impl Search<'_> {
             }
             if self.candidates.list[index].ceiling > 0.0 && self.own_gain(index) > 0.0 {
                 let gain = self.own_gain(index);
-                let failing = self.candidates.failing(index);
-                let ways = self.looks.weigh_ways(failing, &self.probes.columns.weights);
-                best.push(Best { index, gain, ways, base: self.base(&[index], gain) });
+                best.push(Best { index, gain, ways: OnceCell::new(), base: OnceCell::new() });
             }
         }
         best
+    }
+
+    fn ways<'b>(&self, best: &'b Best) -> &'b [f64] {
+        let weights = &self.probes.columns.weights;
+        best.ways.get_or_init(|| self.looks.weigh_ways(self.candidates.failing(best.index), weights))
     }
 
     fn shared(&mut self, first: &Best, second: &Best) -> Shared {
@@ -71,10 +76,10 @@ impl Search<'_> {
         let (small, large) = if size(first) <= size(second) { (first, second) } else { (second, first) };
         if rows == size(small) {
             let evidence = self.candidates.list[small.index].evidence;
-            return Shared { rows, evidence, ways: small.ways.clone() };
+            return Shared { rows, evidence, ways: self.ways(small).to_vec() };
         }
         if rows == 0 {
-            return Shared { rows, evidence: Evidence::NONE, ways: vec![0.0; small.ways.len()] };
+            return Shared { rows, evidence: Evidence::NONE, ways: Vec::new() };
         }
         let large = self.members(large.index);
         let evidence = self.probes.evidence(as_rows(self.part(small.index, large, true)));
@@ -94,16 +99,17 @@ impl Search<'_> {
             self.nothing_left - candidate.cost
         } else {
             let gain = candidate.evidence.without(&shared.evidence).gain(candidate.cost);
-            let beyond = other.ways.iter().zip(&shared.ways).map(|(all, both)| all - both);
+            let beyond = self.ways(other).iter().zip(&shared.ways).map(|(all, both)| all - both);
             let look = self.looks.most_likely(&beyond);
             let upper = one.gain + gain + look + ROUNDING;
             // The second adds no member, or the first none: the same answer as one of them alone, which is better.
             let adds_nobody = shared.rows == self.candidates.list[one.index].size();
             if upper < most - NEGLIGIBLE || adds_nobody && upper <= most {
-                self.visited.push(Visit { members, score: upper, rough: Some((one.base, other.index)) });
+                let base = *one.base.get_or_init(|| self.base(&[one.index], one.gain));
+                self.visited.push(Visit { members, score: upper, rough: Some((base, other.index)) });
                 return None;
             }
-            gain + self.likeness_beyond(other.index, self.members(one.index))
+            gain + self.likeness_beyond(other.index, self.candidates.hints.of(one.index))
         };
         self.visit(members, one.gain + more);
         Some(more)

@@ -43,7 +43,7 @@ proptest! {
         let mut probes = Probes::of(&observations.usable, &columns, Channel::Blocked);
         probes.weigh();
         let looks = Looks::of(&probes);
-        if quiet(&probes, &looks, &OnceCell::new()).is_some() {
+        if Quiet::of(&probes, &looks, LEAST_GAIN - ROUNDING).is_some() {
             prop_assert_eq!(search(&probes, looks, Tally::default()).findings, Vec::new());
         }
     }
@@ -61,9 +61,8 @@ fn a_few_refusals_among_many_are_quiet_and_a_refused_network_is_not() {
         }
         let observations = observe(&world);
         let columns = Columns::of(&observations.usable);
-        let mut probes = Probes::of(&observations.usable, &columns, Channel::Blocked);
-        probes.weigh();
-        quiet(&probes, &Looks::of(&probes), &OnceCell::new()).is_some()
+        let probes = Probes::of(&observations.usable, &columns, Channel::Blocked);
+        Quiet::of(&probes, &Looks::of(&probes), LEAST_GAIN - ROUNDING).is_some()
     };
     assert!(asked(|n| n == 7 || n == 20));
     assert!(!asked(|n| n % 6 == 1));
