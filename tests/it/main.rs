@@ -23,6 +23,7 @@ mod kill_9;
 mod memory;
 mod no_internet;
 mod one_isp;
+mod opt_out;
 mod our_side;
 mod refusals;
 mod snapshot;

@@ -86,6 +86,7 @@ async fn every_error_of_a_configuration_is_listed_at_once() -> anyhow::Result<()
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("aggregator.toml");
     let text = "listen = \"127.0.0.1:8080\"\nagents_listen = \"127.0.0.1:8080\"\nown_names = [\"not a host\"]\n\
+        [opt_out]\nevery_ms = 300000\n\
         [[target]]\nsite = \"ftp://example.com\"\n[[target]]\nsite = \"example.com\"\ninterval_ms = 1\n";
     fs::write(&file, text)?;
     let file = file.to_str().context("a path in UTF-8")?;
@@ -93,7 +94,8 @@ async fn every_error_of_a_configuration_is_listed_at_once() -> anyhow::Result<()
         let output = ask(args).await?;
         let stderr = String::from_utf8(output.stderr)?;
         assert_eq!(output.status.code(), Some(78), "{stderr}");
-        let names = ["agents_listen", "own_names[0]", "target[0].site", "target[1].interval_ms"];
+        let names =
+            ["agents_listen", "own_names[0]", "opt_out.every_ms", "target[0].site", "target[1].interval_ms"];
         let silent: BTreeSet<&str> = names.into_iter().filter(|name| !stderr.contains(name)).collect();
         assert!(silent.is_empty(), "not listed: {silent:?} in {stderr}");
     }

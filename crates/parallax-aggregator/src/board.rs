@@ -154,9 +154,9 @@ impl Board {
         entry.dirty = true;
     }
 
-    /// Stops watching a target.
-    pub(crate) fn unwatch(&mut self, target: &Target) {
-        if let Some(entry) = self.entries.get_mut(target) {
+    /// Stops watching every target that is not to be watched.
+    pub(crate) fn unwatch(&mut self, is_watched: impl Fn(&Target) -> bool) {
+        for (_, entry) in self.entries.iter_mut().filter(|(target, _)| !is_watched(target)) {
             entry.window.set_interval(None);
         }
     }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use parallax_model::{Host, Port, Target, UnixMicros};
 
+use crate::read::CheckRefusal;
+
 /// One wave per target in this time; checks that come sooner join the last one.
 pub(crate) const WAVE_INTERVAL: Duration = Duration::from_mins(1);
 /// Distinct names of one registrable domain that may be checked in a minute (threats.md T11).
@@ -35,6 +37,12 @@ pub(crate) struct Busy {
     pub what: String,
     /// When to come back.
     pub retry_after: Duration,
+}
+
+impl From<Busy> for CheckRefusal {
+    fn from(Busy { what, retry_after }: Busy) -> Self {
+        Self::Busy { what, retry_after }
+    }
 }
 
 /// An address that a check met.

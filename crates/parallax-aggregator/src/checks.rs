@@ -123,6 +123,12 @@ impl Checks {
         UnixMicros(self.around.clock.now_micros())
     }
 
+    /// Whether a check of this target would be no new one now.
+    pub(crate) fn is_joined(&self, target: &Target) -> bool {
+        let latest = self.state().latest.get(target).copied();
+        latest.is_some_and(|(_, at)| within(at, self.now(), WAVE_INTERVAL))
+    }
+
     /// Starts a check of a target, or joins one that runs or ended within the last [`WAVE_INTERVAL`].
     pub(crate) fn start(&self, target: Target, near: &Near) -> Result<CheckStream, CheckRefusal> {
         let now = self.now();
@@ -138,8 +144,7 @@ impl Checks {
                 retry_after: WAVE_INTERVAL,
             });
         }
-        let busy = |b: crate::budget::Busy| CheckRefusal::Busy { what: b.what, retry_after: b.retry_after };
-        state.budget.charge(&target, now).map_err(busy)?;
+        state.budget.charge(&target, now)?;
         // A name that was checked lately leads where it led then; whether that may be met so often is asked anew.
         let known = latest.filter(|(_, at)| within(*at, now, SCOUT_MEMORY));
         let met = known.and_then(|(id, _)| state.checks.get(&id)).map(|check| check.met.clone());

@@ -1,6 +1,7 @@
 //! The aggregator's own configuration, one section of the program's.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -32,6 +33,27 @@ const fn default_interval() -> u32 {
     DEFAULT_INTERVAL_MS
 }
 
+/// How often owners' records are asked for when nothing is said, in milliseconds.
+const OPT_OUT_EVERY_MS: u32 = 120_000;
+/// Seldom enough that it burdens nobody, and often enough that what an owner writes counts within five minutes, a slow round included.
+const OPT_OUT_EVERY_MS_RANGE: RangeInclusive<u32> = 100..=150_000;
+
+/// How owners who do not want to be tested are heard: by a TXT record of theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptOutSection {
+    /// Resolvers that are asked for the records; the system's when there are none.
+    pub resolvers: Vec<SocketAddr>,
+    /// How often the records of known sites are asked for again, in milliseconds: 100 to 150,000.
+    pub every_ms: u32,
+}
+
+impl Default for OptOutSection {
+    fn default() -> Self {
+        Self { resolvers: Vec::new(), every_ms: OPT_OUT_EVERY_MS }
+    }
+}
+
 /// The aggregator's section.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -58,6 +80,8 @@ pub struct AggregatorConfig {
     pub allow_cidr: Vec<IpNet>,
     /// Names that are ours and never probed.
     pub own_names: Vec<String>,
+    /// How owners who do not want to be tested are heard.
+    pub opt_out: OptOutSection,
     /// Where addresses are: corrections and private ranges.
     pub place: Vec<Place>,
     /// What to watch from the start on, beside what was added over the API.
@@ -77,6 +101,7 @@ impl Default for AggregatorConfig {
             window_limit_mib: 0,
             allow_cidr: Vec::new(),
             own_names: Vec::new(),
+            opt_out: OptOutSection::default(),
             place: Vec::new(),
             target: Vec::new(),
         }
@@ -126,6 +151,11 @@ impl Section for AggregatorConfig {
             if let Err(error) = name.parse::<parallax_model::Host>() {
                 errors.push(format_args!("{prefix}own_names[{n}]"), error);
             }
+        }
+        if !OPT_OUT_EVERY_MS_RANGE.contains(&self.opt_out.every_ms) {
+            let (least, most) = OPT_OUT_EVERY_MS_RANGE.into_inner();
+            let text = format!("must be {least} to {most}, got {}", self.opt_out.every_ms);
+            errors.push(format_args!("{prefix}opt_out.every_ms"), text);
         }
         let policy = self.policy();
         for (n, target) in self.target.iter().enumerate() {

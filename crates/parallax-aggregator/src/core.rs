@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parallax_model::{AgentId, IncidentId, Target, UnixMicros};
-use parallax_policy::Policy;
 use parallax_proto::target_to_wire;
 use parallax_proto::v1::agent::session_response::Message;
 use parallax_proto::v1::agent::{Assign, Assignment, SessionResponse};
@@ -20,6 +19,7 @@ use crate::authority::Authority;
 use crate::budget::ReportBudget;
 use crate::checks::Checks;
 use crate::limits::Limits;
+use crate::opt_outs::OptOuts;
 use crate::place::Places;
 use crate::reported::Reports;
 use crate::reporter::ReporterKey;
@@ -51,8 +51,8 @@ pub(crate) struct Core {
     pub(crate) admission: Admission,
     /// Where addresses are.
     pub places: Places,
-    /// What may be probed.
-    pub policy: Policy,
+    /// What may be probed, and what owners say.
+    pub(crate) opt_outs: OptOuts,
     /// What is published.
     pub snapshot: Snapshot,
     /// What is being checked.
@@ -110,15 +110,22 @@ impl Core {
         lock(&self.schedule).clone()
     }
 
+    /// Every watched target whose owner did not ask not to be tested.
+    pub(crate) fn probed(&self) -> BTreeMap<Target, Watched> {
+        let (mut watched, policy) = (self.watched(), self.policy());
+        watched.retain(|target, _| !policy.is_opted_out(&target.host));
+        watched
+    }
+
     /// The whole schedule, as an agent gets it on connecting.
     pub(crate) fn whole_schedule(&self) -> Assign {
         self.follow_crowd();
-        let set = lock(&self.schedule).iter().map(|(t, w)| assignment(t, w.interval)).collect();
+        let set = self.probed().iter().map(|(t, w)| assignment(t, w.interval)).collect();
         Assign { reset: true, set, ..self.no_change() }
     }
 
     /// A message to agents that changes nothing but their share.
-    fn no_change(&self) -> Assign {
+    pub(crate) fn no_change(&self) -> Assign {
         let least_interval_ms = share::least_interval_ms(*lock(&self.crowd));
         Assign { least_interval_ms, ..Assign::default() }
     }
@@ -140,9 +147,11 @@ impl Core {
         let record = TargetRecord { target: target.clone(), interval, added_at: watched.added_at };
         self.store.put_target(record).await?;
         let message = Assign { set: vec![assignment(&target, interval)], ..self.no_change() };
-        lock(&self.schedule).insert(target, watched);
+        lock(&self.schedule).insert(target.clone(), watched);
         self.schedule_dirty.notify_one();
-        self.sessions.send_all(&SessionResponse { message: Some(Message::Assign(message)) });
+        if !self.policy().is_opted_out(&target.host) {
+            self.sessions.send_all(&SessionResponse { message: Some(Message::Assign(message)) });
+        }
         Ok(())
     }
 
@@ -167,7 +176,8 @@ impl Core {
     }
 }
 
-fn assignment(target: &Target, interval: Duration) -> Assignment {
+/// A target as agents are given it.
+pub(crate) fn assignment(target: &Target, interval: Duration) -> Assignment {
     Assignment {
         target: Some(target_to_wire(target)),
         interval_ms: u32::try_from(interval.as_millis()).unwrap_or(u32::MAX),

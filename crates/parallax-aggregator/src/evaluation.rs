@@ -89,21 +89,19 @@ impl Evaluation {
 
     fn follow_schedule(&mut self) {
         let now = self.core.now();
-        let watched = self.core.watched();
-        let known: Vec<Target> = self
-            .core
-            .snapshot
-            .sites()
-            .iter()
-            .filter(|s| s.interval.is_some())
-            .map(|s| s.target.clone())
-            .collect();
-        for gone in known.iter().filter(|t| !watched.contains_key(*t)) {
-            self.board.unwatch(gone);
-        }
+        let watched = self.core.probed();
+        self.board.unwatch(|target| watched.contains_key(target));
         for (target, watched) in &watched {
             self.board.watch(target, watched.interval, now);
         }
+        self.publish();
+    }
+
+    /// Publishes every site but those whose owners asked not to be tested.
+    fn publish(&self) {
+        let (mut views, policy) = (self.board.views(), self.core.policy());
+        views.retain(|host, _| !policy.is_opted_out(host));
+        self.core.snapshot.publish_sites(views);
     }
 
     /// Evaluates for about as long as it may, publishes and keeps; returns how long the evaluation took.
@@ -123,7 +121,7 @@ impl Evaluation {
         if changes.evaluated == 0 {
             return started.elapsed();
         }
-        self.core.snapshot.publish_sites(self.board.views());
+        self.publish();
         let took = started.elapsed();
         metrics::histogram!("parallax_evaluation_seconds").record(took.as_secs_f64());
         self.keep(changes, now).await;

@@ -22,6 +22,7 @@ mod lapsed;
 mod limits;
 mod listener;
 mod minutes;
+mod opt_outs;
 mod panel;
 mod place;
 mod read;
@@ -42,10 +43,10 @@ mod window;
 
 pub use authority::AuthorityError;
 pub use blocks::joining;
-pub use config::{AggregatorConfig, DEFAULT_INTERVAL_MS, TargetSection};
+pub use config::{AggregatorConfig, DEFAULT_INTERVAL_MS, OptOutSection, TargetSection};
 pub use limits::Limits;
 pub use listener::TlsSetupError;
-pub use parallax_policy::Note;
+pub use parallax_policy::{Note, OPT_OUT_LABEL, OPT_OUT_TEXT};
 pub use place::Place;
 pub use read::{
     BoxFuture, CheckEvent, CheckRefusal, CheckRow, CheckStream, HistoryHour, HistoryMinute, Load,

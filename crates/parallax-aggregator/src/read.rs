@@ -54,6 +54,13 @@ pub enum CheckRefusal {
     },
 }
 
+impl CheckRefusal {
+    /// Whether the site's owner asked not to be tested.
+    pub fn is_opt_out(&self) -> bool {
+        matches!(self, Self::Input { code, .. } if code == parallax_policy::Code::OptedOut.as_str())
+    }
+}
+
 /// A site now: what its page shows, made when something changed and never while a reader waits.
 #[derive(Debug, Clone)]
 pub struct SiteView {

@@ -14,6 +14,7 @@ use crate::checks::EndedCheck;
 use crate::core::{Core, lock, store_failed};
 use crate::kept;
 use crate::minutes::Minute;
+use crate::opt_outs::Wish;
 use crate::panel::Near;
 use crate::read::{
     BoxFuture, CheckRefusal, CheckStream, HistoryHour, HistoryMinute, Load, NetworkState, ReadError,
@@ -73,11 +74,11 @@ impl ReadSide for Reader {
             code: r.code().as_str().to_owned(),
             message: r.to_string(),
         };
-        self.core.policy.parse_target(typed).map(|p| p.target).map_err(refused)
+        self.core.policy().parse_target(typed).map(|p| p.target).map_err(refused)
     }
 
     fn notes(&self, target: &Target) -> Vec<Note> {
-        self.core.policy.parse_target(&target.to_string()).map(|parsed| parsed.notes).unwrap_or_default()
+        self.core.policy().parse_target(&target.to_string()).map(|parsed| parsed.notes).unwrap_or_default()
     }
 
     fn sites(&self) -> Arc<Vec<Arc<SiteView>>> {
@@ -151,11 +152,11 @@ impl ReadSide for Reader {
     ) -> BoxFuture<'a, Result<Vec<Incident>, ReadError>> {
         Box::pin(async move {
             let limit = limit.clamp(1, MAX_INCIDENTS);
-            self.core
-                .store
-                .incidents(site, open_only, limit)
-                .await
-                .map_err(|e| Self::failed("read incidents", &e))
+            let incidents = self.core.store.incidents(site, open_only, limit).await;
+            let mut incidents = incidents.map_err(|e| Self::failed("read incidents", &e))?;
+            let policy = self.core.policy();
+            incidents.retain(|incident| !policy.is_opted_out(&incident.site));
+            Ok(incidents)
         })
     }
 
@@ -173,6 +174,11 @@ impl ReadSide for Reader {
         Box::pin(async move {
             let place = from.map(|address| self.core.places.of(address)).unwrap_or_default();
             let near = Near { asns: place.asn.into_iter().collect(), country: place.country };
+            let target = self.parse(typed)?;
+            if !self.core.checks.is_joined(&target) {
+                self.core.ask_owner(&target.host, Wish::Visitors).await?;
+            }
+            // What its owner says may be known only now.
             self.core.checks.start(self.parse(typed)?, &near)
         })
     }

@@ -141,7 +141,7 @@ impl Core {
         metrics::counter!("parallax_report_surges_total").increment(1);
         let known = self.snapshot.site(site).map(|view| view.target.clone());
         let target =
-            known.or_else(|| self.policy.parse_target(site.as_str()).ok().map(|parsed| parsed.target));
+            known.or_else(|| self.policy().parse_target(site.as_str()).ok().map(|parsed| parsed.target));
         let Some(target) = target else { return };
         match self.checks.start(target, near) {
             Ok(check) => tracing::debug!(check.id = %check.id, "a surge of reports sends probes"),

@@ -24,7 +24,7 @@ pub(crate) async fn restore(core: &Core, cells: Cells) -> Result<Board, StoreErr
     let now = core.now();
     let mut board = Board::new(core.store.open_incidents().await?, cells);
     let mut reach = window::reach(None);
-    for (target, watched) in core.watched() {
+    for (target, watched) in core.probed() {
         board.watch(&target, watched.interval, now);
         reach = reach.max(window::reach(Some(watched.interval)));
     }

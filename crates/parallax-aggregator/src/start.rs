@@ -30,6 +30,7 @@ use crate::evaluation::Evaluation;
 use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES, decoded_in_hand};
 use crate::limits::Limits;
 use crate::listener::{self, Accepted, OwnTls, TlsSetupError, accept};
+use crate::opt_outs::OptOuts;
 use crate::place::Places;
 use crate::reader::{Reader, keep_checks};
 use crate::reported::Reports;
@@ -37,7 +38,7 @@ use crate::reporter::ReporterKey;
 use crate::restore::restore;
 use crate::sessions::Sessions;
 use crate::snapshot::Snapshot;
-use crate::{reported, services, upkeep, vantages};
+use crate::{opt_outs, reported, services, upkeep, vantages};
 
 /// The file in the data directory that holds the operator's key.
 pub const OPERATOR_KEY_FILE: &str = "operator.key";
@@ -135,7 +136,11 @@ impl Aggregator {
             limits,
             admission: Admission::new(limits.agents),
             places: Places::new(config.place.clone()),
-            policy: config.policy(),
+            opt_outs: OptOuts::new(
+                config.policy(),
+                config.opt_out.resolvers.clone(),
+                Duration::from_millis(config.opt_out.every_ms.into()),
+            ),
             snapshot,
             clock,
             tasks: tasks.clone(),
@@ -160,6 +165,7 @@ impl Aggregator {
         tasks.spawn_essential("vantages", vantages::keep_fresh(Arc::clone(&core)));
         tasks.spawn_essential("store", watch_store(Arc::clone(&core)));
         tasks.spawn_essential("store-upkeep", upkeep::keep_up(Arc::clone(&core)));
+        tasks.spawn_essential("opt-outs", opt_outs::keep_asking(Arc::clone(&core)));
         tasks.spawn_essential("reports", reported::keep_counting(Arc::clone(&core)));
         let reader = Reader::new(Arc::clone(&core));
         let routes = services::routes(&core, &reader)?;
@@ -248,7 +254,7 @@ async fn schedule(core: &Arc<Core>, config: &AggregatorConfig) -> Result<(), Sto
     }
     for section in &config.target {
         // Validation has parsed it before.
-        if let Ok(parsed) = core.policy.parse_target(&section.site) {
+        if let Ok(parsed) = core.opt_outs.usual_policy().parse_target(&section.site) {
             core.watch(parsed.target, Duration::from_millis(u64::from(section.interval_ms))).await?;
         }
     }

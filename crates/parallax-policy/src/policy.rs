@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv6Net};
 use parallax_model::Host;
 
 use crate::nat64::NAT64_LENGTHS;
-use crate::{Reason, Refusal};
+use crate::{OPT_OUT_LABEL, Reason, Refusal};
 
 /// Why a list of names is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +79,11 @@ impl Policy {
         self.local.iter().any(|net| net.contains(&ip))
     }
 
+    /// Whether the owner of `host`, or of a name above it, asked not to be probed.
+    pub fn is_opted_out(&self, host: &Host) -> bool {
+        self.check_lists(host.as_str()).is_err_and(|refusal| refusal.reason() == Reason::OptedOut)
+    }
+
     /// Refuses `host` when it, or a name above it, stands on a list.
     pub(crate) fn check_lists(&self, host: &str) -> Result<(), Refusal> {
         let mut names_above =
@@ -100,7 +105,9 @@ impl Policy {
             NameList::OptedOut => Refusal::about(
                 Reason::OptedOut,
                 name,
-                "is not probed because its owner asked for that: type another site.",
+                format!(
+                    "is not tested because its owner asked for that with a DNS record at {OPT_OUT_LABEL}.{name}: type another site."
+                ),
             ),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_agent::{AgentConfig, AgentParts};
-use parallax_aggregator::AggregatorConfig;
+use parallax_aggregator::{AggregatorConfig, OptOutSection};
 use parallax_lab::DemoLab;
 use parallax_model::AgentId;
 use parallax_runtime::{Clock, ExitCode, Tasks, entropy};
@@ -91,6 +91,11 @@ fn configuration(options: &UpOptions, lab: Option<&DemoLab>) -> AggregatorConfig
         listen: options.listen,
         agents_listen: options.agents_listen,
         allow_cidr: options.allow_cidr.clone(),
+        // The demo's names are nobody else's to ask about, and its agents reach nothing beyond the lab.
+        opt_out: OptOutSection {
+            resolvers: lab.map(|l| l.world().resolver).into_iter().collect(),
+            ..OptOutSection::default()
+        },
         place: lab.map(|l| demo::places(l.world())).unwrap_or_default(),
         ..AggregatorConfig::default()
     }

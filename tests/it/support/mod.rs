@@ -1,6 +1,7 @@
 //! What every test uses: the program under test, servers to look at, and the ways to ask.
 
 pub(crate) mod api;
+pub(crate) mod dns;
 pub(crate) mod gateway;
 pub(crate) mod line;
 pub(crate) mod outside;

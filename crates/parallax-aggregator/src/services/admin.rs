@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_model::{AgentId, Target};
+use parallax_policy::Policy;
 use parallax_proto::v1::admin::admin_service_server::AdminService;
 use parallax_proto::v1::admin::{
     AddTargetRequest, AddTargetResponse, Agent, CreateTokenRequest, CreateTokenResponse, ListAgentsRequest,
@@ -14,9 +15,11 @@ use parallax_proto::{target_to_wire, vantage_to_wire};
 use parallax_store::AgentRecord;
 use tonic::{Request, Response, Status};
 
+use super::refused;
 use crate::authority::sha256;
 use crate::config::{DEFAULT_INTERVAL_MS, MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::core::{Core, store_failed};
+use crate::opt_outs::Wish;
 
 /// Life of a token that names none, in seconds: a day.
 const TOKEN_S: u32 = 24 * 3_600;
@@ -41,12 +44,8 @@ impl Admin {
         }
     }
 
-    fn target(&self, typed: &str) -> Result<Target, Status> {
-        self.0
-            .policy
-            .parse_target(typed)
-            .map(|p| p.target)
-            .map_err(|r| Status::invalid_argument(r.to_string()))
+    fn target(policy: &Policy, typed: &str) -> Result<Target, Status> {
+        policy.parse_target(typed).map(|p| p.target).map_err(|r| Status::invalid_argument(r.to_string()))
     }
 }
 
@@ -127,7 +126,10 @@ impl AdminService for Admin {
     ) -> Result<Response<AddTargetResponse>, Status> {
         self.authorize(&request)?;
         let request = request.into_inner();
-        let target = self.target(&request.site)?;
+        let target = Self::target(&self.0.policy(), &request.site)?;
+        self.0.ask_owner(&target.host, Wish::Operators).await.map_err(|busy| refused(&busy.into()))?;
+        // What its owner says may be known only now.
+        let target = Self::target(&self.0.policy(), &request.site)?;
         let interval_ms = if request.interval_ms == 0 { DEFAULT_INTERVAL_MS } else { request.interval_ms };
         if !(MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&interval_ms) {
             return Err(Status::invalid_argument(format!(
@@ -144,7 +146,7 @@ impl AdminService for Admin {
         request: Request<RemoveTargetRequest>,
     ) -> Result<Response<RemoveTargetResponse>, Status> {
         self.authorize(&request)?;
-        let target = self.target(&request.into_inner().site)?;
+        let target = Self::target(self.0.opt_outs.usual_policy(), &request.into_inner().site)?;
         let removed = self.0.unwatch(&target).await.map_err(|e| store_failed("remove a target", &e))?;
         Ok(Response::new(RemoveTargetResponse { removed }))
     }

@@ -1,0 +1,198 @@
+//! Owners who do not want to be tested: what they ask for by a TXT record (`parallax_policy::OPT_OUT_LABEL`) is found out before a site
+//! is tested first, and again and again for every site that is known. The policy refuses who is out; agents are told to leave them.
+//!
+//! What an answer means and what is due is pure (`known`); asking is `records`. A question without an answer changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::stream::{self, StreamExt as _};
+use parallax_model::{Host, Target};
+use parallax_policy::{NameList, Policy};
+use parallax_proto::target_to_wire;
+use parallax_proto::v1::agent::SessionResponse;
+use parallax_proto::v1::agent::session_response::Message;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::budget::{Budget, Busy};
+use crate::core::{Core, assignment, lock};
+use known::{Answer, Known};
+use records::Records;
+
+mod known;
+mod records;
+
+/// Questions that are on their way at the same time.
+const AT_ONCE: usize = 32;
+/// How long a visitor waits for what an owner says before the first test; what is said later counts from then on.
+const FIRST_WAIT: Duration = Duration::from_millis(1_500);
+
+/// Who wants to test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// A visitor, who may ask as often as they may test.
+    Visitors,
+    /// The operator, who has the key.
+    Operators,
+}
+
+/// What owners say.
+#[derive(Debug)]
+pub(crate) struct OptOuts {
+    // A std mutex: held while agents are told too, which waits for nobody, so that they hear of changes in their order.
+    state: Mutex<State>,
+    /// What may be probed, whatever owners say.
+    usual: Policy,
+    /// What may be probed now.
+    policy: ArcSwap<Policy>,
+    records: Records,
+    every: Duration,
+    at_once: Semaphore,
+}
+
+#[derive(Debug)]
+struct State {
+    known: Known,
+    /// Visitors' sites that are being asked about; each ends when its sender is dropped.
+    asking: BTreeMap<Host, watch::Receiver<()>>,
+    /// How often may be asked because visitors want to test: as often as they may test.
+    budget: Budget,
+}
+
+impl OptOuts {
+    /// Nothing is known yet; what is found out is found out anew every so often.
+    pub(crate) fn new(usual: Policy, servers: Vec<std::net::SocketAddr>, every: Duration) -> Self {
+        let state = State { known: Known::new(every), asking: BTreeMap::new(), budget: Budget::default() };
+        Self {
+            state: Mutex::new(state),
+            policy: ArcSwap::from_pointee(usual.clone()),
+            usual,
+            records: Records::new(servers),
+            every,
+            at_once: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// What may be probed, whatever owners say: for an operator who takes something away.
+    pub(crate) const fn usual_policy(&self) -> &Policy {
+        &self.usual
+    }
+}
+
+impl Core {
+    /// What may be probed now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.opt_outs.policy.load_full()
+    }
+
+    /// Finds out what the owner of a host says that somebody wants to test, if that is not known. Waits [`FIRST_WAIT`] at most; those who
+    /// want to test the same wait for the same answer.
+    pub(crate) async fn ask_owner(self: &Arc<Self>, host: &Host, wish: Wish) -> Result<(), Busy> {
+        let Some(mut asking) = self.asking(host, wish)? else { return Ok(()) };
+        // No answer in time is none, and the sender's end is the answer's arrival.
+        drop(tokio::time::timeout(FIRST_WAIT, asking.changed()).await);
+        Ok(())
+    }
+
+    /// The question about a host that is on its way, begun now unless it was before; `None` when nothing is to be asked.
+    fn asking(self: &Arc<Self>, host: &Host, wish: Wish) -> Result<Option<watch::Receiver<()>>, Busy> {
+        let now = self.now();
+        let mut state = lock(&self.opt_outs.state);
+        if let Some(asking) = state.asking.get(host) {
+            return Ok(Some(asking.clone()));
+        }
+        let unknown = state.known.unknown_of(host, now);
+        if unknown.is_empty() {
+            return Ok(None);
+        }
+        if wish == Wish::Visitors {
+            state.budget.charge(&Target::site_default(host.clone()), now)?;
+        }
+        let (arrives, asking) = watch::channel(());
+        state.asking.insert(host.clone(), asking.clone());
+        drop(state);
+        let (core, host) = (Arc::clone(self), host.clone());
+        self.tasks.spawn("opt-out", async move {
+            tokio::select! {
+                () = core.ask_all(unknown) => {}
+                () = core.tasks.soft().cancelled() => {}
+            }
+            lock(&core.opt_outs.state).asking.remove(&host);
+            drop(arrives);
+        });
+        Ok(Some(asking))
+    }
+
+    /// Asks for the records of these domains, [`AT_ONCE`] together, and does what the answers say.
+    async fn ask_all(self: &Arc<Self>, domains: Vec<Host>) {
+        stream::iter(domains)
+            .for_each_concurrent(AT_ONCE, async |domain| {
+                // Never closed.
+                let _room = self.opt_outs.at_once.acquire().await.ok();
+                let answer = self.opt_outs.records.ask(&domain).await;
+                self.take_answer(&domain, answer);
+            })
+            .await;
+    }
+
+    fn take_answer(&self, domain: &Host, answer: Answer) {
+        let now = self.now();
+        let mut state = lock(&self.opt_outs.state);
+        if !state.known.note(domain, answer, now) {
+            return;
+        }
+        let opted_out: Vec<Host> = state.known.opted_out().cloned().collect();
+        metrics::gauge!("parallax_opted_out_domains").set(opted_out.len() as f64);
+        tracing::info!(
+            opted_out = answer == Answer::OptedOut,
+            domains = opted_out.len(),
+            "an owner's wish changed"
+        );
+        let after = Arc::new(self.opt_outs.usual.clone().refusing(NameList::OptedOut, opted_out));
+        let before = self.opt_outs.policy.swap(Arc::clone(&after));
+        self.schedule_dirty.notify_one();
+        self.tell_agents(&before, &after);
+    }
+
+    /// Takes from every agent what is not probed any more, and gives back what is again.
+    fn tell_agents(&self, before: &Policy, after: &Policy) {
+        let mut change = self.no_change();
+        for (target, watched) in lock(&self.schedule).iter() {
+            match (before.is_opted_out(&target.host), after.is_opted_out(&target.host)) {
+                (false, true) => change.unset.push(target_to_wire(target)),
+                (true, false) => change.set.push(assignment(target, watched.interval)),
+                _ => {}
+            }
+        }
+        if !(change.set.is_empty() && change.unset.is_empty()) {
+            self.sessions.send_all(&SessionResponse { message: Some(Message::Assign(change)) });
+        }
+    }
+}
+
+/// Asks again for every site that is known, until the soft signal.
+pub(crate) async fn keep_asking(core: Arc<Core>) {
+    let soft = core.tasks.soft().clone();
+    let mut rounds = tokio::time::interval(core.opt_outs.every);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = rounds.tick() => {}
+            () = soft.cancelled() => return,
+        }
+        core.opt_outs.records.follow_system();
+        let watched = core.watched();
+        let shown = core.snapshot.sites();
+        let hosts = watched.keys().map(|target| &target.host).chain(shown.iter().map(|site| &site.host));
+        let due = lock(&core.opt_outs.state).known.round(hosts, core.now());
+        tokio::select! {
+            () = core.ask_all(due) => {}
+            () = soft.cancelled() => return,
+        }
+        // An agent that was given its schedule in the moment of a change may have missed it.
+        core.tell_agents(core.opt_outs.usual_policy(), &core.policy());
+    }
+}
