@@ -24,8 +24,8 @@ use tonic::{Code, Streaming};
 use crate::kill_9::by_operator;
 use crate::support::api::Api;
 use crate::support::dns::{Resolver, Texts};
-use crate::support::page;
 use crate::support::program::Program;
+use crate::support::{page, until};
 
 /// Whose record it is, and what is tested of theirs.
 const OWNER: &str = "owner.com";
@@ -170,5 +170,13 @@ async fn an_owner_is_heard_before_the_first_test() -> anyhow::Result<()> {
     api.start_check(OTHER).await?;
     resolver.change(|texts| texts.broken = true);
     api.start_check("http://www.third.com/").await.context("who says nothing is tested")?;
-    Ok(())
+    let shown = async || {
+        let (status, html) = page::show(program.page, "/s/www.owner.com").await?;
+        ensure!(
+            status == StatusCode::OK && page::resolved(&html).contains("asked us not to test"),
+            "{status}"
+        );
+        Ok(())
+    };
+    until(HEARD, shown).await
 }

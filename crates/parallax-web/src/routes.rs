@@ -105,6 +105,7 @@ fn in_every_language() -> Router<Arc<Shared>> {
             .route(&at("/learn"), get(pages::learn::index))
             .route(&at("/learn/{slug}"), get(pages::learn::show))
             .route(&at("/about"), get(pages::about::show))
+            .route(&at("/probes"), get(pages::about::probes))
             .route(&at("/privacy"), get(pages::about::privacy))
             .route(&at("/status"), get(pages::about::status))
             .route(&at("/api"), get(pages::api_docs::show))

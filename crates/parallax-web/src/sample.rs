@@ -178,6 +178,10 @@ impl ReadSide for FakeReadSide {
             let message = "We test public websites only: this address is private or reserved. Type a site’s public name.";
             return Err(refuse("ip_special", "PRIVATE_ADDRESS", message.to_owned()));
         }
+        if host.as_str() == "opted-out.example" {
+            let message = "opted-out.example is not tested because its owner asked for that with a DNS record at _parallax-optout.opted-out.example: type another site.";
+            return Err(refuse("opted_out", "OPTED_OUT", message.to_owned()));
+        }
         let path = bare.split_once('?').and_then(|(_, query)| format!("/?{query}").parse().ok());
         let target = Target::site_default(host);
         Ok(match path {

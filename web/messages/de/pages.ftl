@@ -38,7 +38,7 @@ refused-BAD_PORT = Die Zahl nach dem Doppelpunkt ist kein Port.
 refused-PORT_NOT_ALLOWED = Wir prüfen nur die üblichen Ports von Websites: 80 für http, 443 für https.
 refused-SELF_TARGET = Uns selbst prüfen wir nicht; unser Zustand hat eine eigene Seite.
 refused-BLOCKLISTED = Diese Website wird hier nicht geprüft.
-refused-OPTED_OUT = Diese Website hat gebeten, nicht geprüft zu werden.
+refused-OPTED_OUT = Diese Website prüfen wir nicht, weil ihr Inhaber darum gebeten hat, mit einem Eintrag im DNS; geben Sie eine andere ein.
 
 # Was es nicht gibt.
 missing-page = Diese Seite gibt es nicht
@@ -271,6 +271,10 @@ incidents-none = Keine verzeichnet.
 related-title = Gestört hinter demselben Server oder CDN
 page-json = Diese Seite als JSON
 history-json = Verlauf als JSON
+opted-out-word = Nicht geprüft
+opted-out-title = { $host } prüfen wir nicht
+opted-out-why = Ihr Inhaber hat uns gebeten, diese Website nicht zu prüfen. Darum können wir nicht sagen, ob sie erreichbar ist, und zeigen nichts von dem, was wir vorher sahen.
+opted-out-more = Wie Inhaber das sagen
 unknown-title = Über { $host } wissen wir noch nichts
 unknown-why = Niemand hat gefragt, also wurde nichts geprüft. Ein Druck, und unsere Prüfer probieren es, während Sie zusehen.
 
@@ -412,6 +416,14 @@ limit-cause = Eine Ursache ist ein Urteil nach Belegen, gezeigt mit dem, was dag
 limit-reports = Meldungen werden neben den Tests gezählt. Allein machen sie eine Website nie „gestört“.
 limit-browser = Der Test Ihres eigenen Browsers sieht, ob eine Antwort kam, nicht, was darin stand.
 limit-once-a-minute = Eine Website wird höchstens einmal je Minute geprüft, wer auch fragt, von höchstens 40 Prüfern. Eine beobachtete bekommt dazu höchstens etwa 32 Besuche je Minute, wie viele Prüfer es auch gibt.
+about-owners = Für Inhaber von Websites
+owners-visit = Unsere Prüfer kommen, wie ein Browser käme, lesen höchstens 64 KiB der Startseite und behalten nichts davon. Ihr User-Agent beginnt mit „parallax/“; kommen mehrere, so ist es eine Prüfung oder die Beobachtung einer Website, innerhalb der Grenzen oben.
+owners-out = Wenn Sie nicht möchten, dass Ihre Website geprüft wird, veröffentlichen Sie diesen Eintrag im DNS Ihrer Domain, mit Ihrer Domain an der Stelle von example.com:
+owners-record = Der Eintrag im DNS
+owners-form = Im Formular eines Anbieters: Typ TXT, Name { $name }, Inhalt { $text } ohne Anführungszeichen. Es muss genau dieser Text sein; kein anderer Eintrag unter diesem Namen wird dafür gehalten.
+owners-below = Der Eintrag gilt für die Domain und jeden Namen darunter. Soll er nur für einen Namen gelten, setzen Sie ihn unter diesen, etwa www.
+owners-when = Spätestens fünf Minuten nachdem unser Resolver ihn sieht, werden neue Prüfungen abgelehnt, jeder Prüfer lässt die Website in Ruhe, und ihre Seite sagt, dass ihr Inhaber darum gebeten hat. Nehmen Sie den Eintrag weg, sind Prüfungen ebenso schnell wieder möglich.
+owners-cached = Ein Resolver darf eine Antwort so lange behalten, wie Ihre Zone es erlaubt: den Eintrag selbst für seine TTL, hier 300 Sekunden, und „den Eintrag gibt es nicht“ für die letzte Zahl im SOA-Eintrag Ihrer Zone.
 about-open = Sie und Ihre Daten
 about-open-text = Kein Konto, keine Cookies, keine Tracker, nichts von anderswo. Prüfungen sind öffentlich für alle, die ihren Link haben; Links sind nicht zu erraten.
 about-made-with = Gemacht mit

@@ -38,7 +38,7 @@ refused-BAD_PORT = The number after the colon is no port.
 refused-PORT_NOT_ALLOWED = We test the usual ports of websites only: 80 for http, 443 for https.
 refused-SELF_TARGET = We do not test ourselves; our own status has a page of its own.
 refused-BLOCKLISTED = This site is not tested here.
-refused-OPTED_OUT = This site asked not to be tested.
+refused-OPTED_OUT = We do not test this site because its owner asked for that with a DNS record; type another site.
 
 # What is not there.
 missing-page = There is no such page
@@ -271,6 +271,10 @@ incidents-none = None on record.
 related-title = In trouble behind the same server or CDN
 page-json = This page as JSON
 history-json = History as JSON
+opted-out-word = Not tested
+opted-out-title = We do not test { $host }
+opted-out-why = Its owner asked us not to test it. So we cannot say whether it is up, and show nothing of what we saw before.
+opted-out-more = How an owner says so
 unknown-title = We know nothing about { $host } yet
 unknown-why = Nobody has asked, so nothing was tested. One press and our testers try it while you watch.
 
@@ -412,6 +416,14 @@ limit-cause = A cause is a judgement on evidence, shown with what speaks against
 limit-reports = Reports are counted beside the tests. They never make a site “down” by themselves.
 limit-browser = The test of your own browser sees whether an answer came, not what it said.
 limit-once-a-minute = One site is checked at most once a minute, whoever asks, by at most 40 testers. A site we watch gets about 32 more visits a minute at most, however many testers there are.
+about-owners = For owners of sites
+owners-visit = Our testers come as a browser would, read at most 64 KiB of the front page and keep none of it. Their User-Agent begins with “parallax/”; where more than one tester comes, it is one check or the watch over one site, within the limits above.
+owners-out = If you do not want your site to be tested, publish this record in your domain’s DNS, with your domain in the place of example.com:
+owners-record = The DNS record
+owners-form = In a provider’s form: type TXT, name { $name }, content { $text } without quotation marks. It has to be exactly this text; no other record at that name is taken for it.
+owners-below = The record counts for the domain and for every name below it. For one name only, put it under that one, such as www.
+owners-when = Within five minutes of when our resolver sees it, new tests are refused, every tester is told to leave the site, and its page says that its owner asked for that. Take the record away, and tests are possible again as soon.
+owners-cached = A resolver may keep an answer for as long as your zone allows: the record itself for its TTL, 300 seconds here, and “there is no such record” for the last number of your zone’s SOA record.
 about-open = You and your data
 about-open-text = No account, no cookies, no trackers, nothing loaded from elsewhere. Checks are public to whoever has their link; links cannot be guessed.
 about-made-with = Made with

@@ -3,8 +3,8 @@
 use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use parallax_aggregator::Load;
+use axum::response::{Redirect, Response};
+use parallax_aggregator::{Load, OPT_OUT_LABEL, OPT_OUT_TEXT};
 use parallax_model::Verdict;
 
 use super::PageResult;
@@ -21,12 +21,21 @@ pub(crate) struct About {
     pub(crate) t: Lang,
     pub(crate) frame: Frame,
     pub(crate) network: NetworkCount,
+    /// The record of an owner who does not want to be tested, as a zone file has it.
+    pub(crate) record: String,
 }
 
 /// `GET /about`.
 pub(crate) async fn show(State(app): App, visit: Visit, request: HeaderMap) -> Response {
     let network = NetworkCount::of(&app.read.vantages());
-    page(&About { t: visit.t, frame: Frame::new(&app, &visit, "/about"), network }, StatusCode::OK, &request)
+    let frame = Frame::new(&app, &visit, "/about");
+    let record = format!("{OPT_OUT_LABEL}.example.com. 300 IN TXT \"{OPT_OUT_TEXT}\"");
+    page(&About { t: visit.t, frame, network, record }, StatusCode::OK, &request)
+}
+
+/// `GET /probes`: the address that our testers give in their User-Agent.
+pub(crate) async fn probes(visit: Visit) -> Redirect {
+    Redirect::permanent(&format!("{}/about#owners", visit.t.base()))
 }
 
 #[derive(Template)]

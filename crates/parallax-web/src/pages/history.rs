@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect};
 
 use super::PageResult;
 use super::error::Part;
-use super::site::{refused, unknown};
+use super::site::{opted_out, refused, unknown};
 use crate::render::{Frame, page};
 use crate::say::{Lang, Visit};
 use crate::state::App;
@@ -37,6 +37,7 @@ pub(crate) async fn show(State(app): App, visit: Visit, Part(typed): Part, reque
     let (t, now) = (visit.t, app.read.now());
     let host = match app.read.parse(&typed) {
         Ok(target) => target.host,
+        Err(refusal) if refusal.is_opt_out() => return Ok(opted_out(&app, &visit, &request, typed)),
         Err(refusal) => return Ok(refused(&app, &visit, &request, (typed, &refusal))),
     };
     if host.as_str() != typed {

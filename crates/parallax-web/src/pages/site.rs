@@ -61,6 +61,16 @@ pub(crate) struct SitePage {
     pub(crate) thanks: String,
 }
 
+/// The page for a site whose owner does not want it to be tested.
+#[derive(Template)]
+#[template(path = "pages/site_opted_out.html")]
+struct OptedOutSite {
+    t: Lang,
+    frame: Frame,
+    host: String,
+    ask: AskBox,
+}
+
 /// The page for a site nobody asked about yet.
 #[derive(Template)]
 #[template(path = "pages/site_unknown.html")]
@@ -165,6 +175,7 @@ pub(crate) async fn show(
 ) -> PageResult {
     let host = match app.read.parse(&typed) {
         Ok(target) => target.host,
+        Err(refusal) if refusal.is_opt_out() => return Ok(opted_out(&app, &visit, &request, typed)),
         Err(refusal) => return Ok(refused(&app, &visit, &request, (typed, &refusal))),
     };
     if host.as_str() != typed {
@@ -188,6 +199,12 @@ pub(crate) fn unknown(app: &Shared, visit: &Visit, request: &HeaderMap, host: &H
         ask: AskBox::of(host.as_str()),
     };
     page(&view, StatusCode::NOT_FOUND, request)
+}
+
+/// The page that says that its owner asked for nothing to be here.
+pub(crate) fn opted_out(app: &Shared, visit: &Visit, request: &HeaderMap, host: String) -> Response {
+    let (t, frame) = (visit.t, Frame::new(app, visit, ""));
+    page(&OptedOutSite { t, frame, host, ask: AskBox::default() }, StatusCode::OK, request)
 }
 
 /// The box with what was typed into the address, and why that is no site.

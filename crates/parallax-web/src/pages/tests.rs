@@ -93,6 +93,8 @@ async fn every_page(app: &Router) -> Vec<(String, Answer)> {
         "/s/shop.example",
         "/s/news.example",
         "/s/nobody-asked.example",
+        "/s/opted-out.example",
+        "/de/s/opted-out.example/history",
         "/s/127.0.0.1",
         "/c/0",
         "/i/0",
@@ -176,6 +178,24 @@ async fn every_link_leads_somewhere() {
         let unasked = path.ends_with("/s/fine.example") || path.ends_with("/s/nobody-asked.example");
         let expected = if unasked { StatusCode::NOT_FOUND } else { StatusCode::OK };
         assert_eq!(get(&app, path).await.status, expected, "{link}");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_finds_the_way_out_where_our_testers_say_and_where_it_is_taken() {
+    let app = app();
+    for (base, told) in [("", "its owner asked for that"), ("/de", "darum gebeten")] {
+        let named = get(&app, &format!("{base}/probes")).await;
+        assert_eq!(named.status, StatusCode::PERMANENT_REDIRECT);
+        assert_eq!(named.header("location"), format!("{base}/about#owners"));
+        let record = "<code>_parallax-optout.example.com. 300 IN TXT &#34;parallax-optout=yes&#34;</code>";
+        assert!(get(&app, &format!("{base}/about")).await.body.contains(record), "{base}");
+        let refused = post(&app, &format!("{base}/check"), "site=opted-out.example").await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.body.contains(told), "{base}");
+        let shown = get(&app, &format!("{base}/s/opted-out.example")).await;
+        assert_eq!(shown.status, StatusCode::OK);
+        assert!(shown.body.contains(&format!("href=\"{base}/about#owners\"")), "{base}");
     }
 }
 
