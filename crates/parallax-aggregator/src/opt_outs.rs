@@ -15,15 +15,16 @@ use parallax_proto::target_to_wire;
 use parallax_proto::v1::agent::SessionResponse;
 use parallax_proto::v1::agent::session_response::Message;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::budget::{Budget, Busy};
 use crate::core::{Core, assignment, lock};
-use known::{Answer, Known};
+use known::{Answer, Known, Source};
 use records::Records;
 
 mod known;
 mod records;
+mod zone;
 
 /// Questions that are on their way at the same time.
 const AT_ONCE: usize = 32;
@@ -37,6 +38,15 @@ pub(crate) enum Wish {
     Visitors,
     /// The operator, who has the key.
     Operators,
+}
+
+/// How a record is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Of resolvers: somebody waits.
+    Short,
+    /// Of the zone's own servers, for what resolvers say of a known domain may have been so long ago.
+    Thorough,
 }
 
 /// What owners say.
@@ -117,7 +127,7 @@ impl Core {
         let (core, host) = (Arc::clone(self), host.clone());
         self.tasks.spawn("opt-out", async move {
             tokio::select! {
-                () = core.ask_all(unknown) => {}
+                () = core.ask_all(unknown, Way::Short) => {}
                 () = core.tasks.soft().cancelled() => {}
             }
             lock(&core.opt_outs.state).asking.remove(&host);
@@ -127,21 +137,22 @@ impl Core {
     }
 
     /// Asks for the records of these domains, [`AT_ONCE`] together, and does what the answers say.
-    async fn ask_all(self: &Arc<Self>, domains: Vec<Host>) {
+    async fn ask_all(self: &Arc<Self>, domains: Vec<Host>, way: Way) {
+        let zone_first = (way == Way::Thorough).then_some(&self.opt_outs.usual);
         stream::iter(domains)
             .for_each_concurrent(AT_ONCE, async |domain| {
                 // Never closed.
                 let _room = self.opt_outs.at_once.acquire().await.ok();
-                let answer = self.opt_outs.records.ask(&domain).await;
+                let answer = self.opt_outs.records.ask(&domain, zone_first).await;
                 self.take_answer(&domain, answer);
             })
             .await;
     }
 
-    fn take_answer(&self, domain: &Host, answer: Answer) {
+    fn take_answer(&self, domain: &Host, (answer, source): (Answer, Source)) {
         let now = self.now();
         let mut state = lock(&self.opt_outs.state);
-        if !state.known.note(domain, answer, now) {
+        if !state.known.note(domain, (answer, source), now) {
             return;
         }
         let opted_out: Vec<Host> = state.known.opted_out().cloned().collect();
@@ -188,10 +199,12 @@ pub(crate) async fn keep_asking(core: Arc<Core>) {
         let shown = core.snapshot.sites();
         let hosts = watched.keys().map(|target| &target.host).chain(shown.iter().map(|site| &site.host));
         let due = lock(&core.opt_outs.state).known.round(hosts, core.now());
+        let began = Instant::now();
         tokio::select! {
-            () = core.ask_all(due) => {}
+            () = core.ask_all(due, Way::Thorough) => {}
             () = soft.cancelled() => return,
         }
+        metrics::histogram!("parallax_opt_out_round_seconds").record(began.elapsed().as_secs_f64());
         // An agent that was given its schedule in the moment of a change may have missed it.
         core.tell_agents(core.opt_outs.usual_policy(), &core.policy());
     }

@@ -1,7 +1,7 @@
 //! What is known of owners' records, and which are to be asked for. Pure: moments and answers come in.
 //!
 //! A domain is opted out from the answer that says so until one that says that the record is gone. An answer that says neither changes
-//! nothing.
+//! nothing. Neither does a resolver's that contradicts what the zone's own servers said lately: resolvers may keep what was true before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,6 +15,19 @@ pub(crate) const MAX_DOMAINS: usize = 60_000;
 const KEPT: Duration = Duration::from_hours(24);
 /// An answer that says nothing is good for a part of the time that one is which says something: so many of them go into it.
 const UNCLEAR_PART: u32 = 4;
+
+/// For so long what a zone's own servers said counts more than what a resolver says: the longest that resolvers keep "there is no such
+/// record" is an hour to three, and seldom more than one (RFC 2308, 5).
+const ZONES_WORD: Duration = Duration::from_hours(1);
+
+/// Who said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The zone's own servers: it is so now.
+    Zone,
+    /// A resolver: it was so some time ago.
+    Resolver,
+}
 
 /// What came of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +47,8 @@ struct Noted {
     asked_at: UnixMicros,
     /// Whether that question had an answer.
     clear: bool,
+    /// When the zone's own servers said so last.
+    zone_said_at: Option<UnixMicros>,
     /// When somebody wanted to test it last, or a site of it was known.
     wanted_at: UnixMicros,
 }
@@ -92,20 +107,26 @@ impl Known {
     }
 
     /// Takes an answer; `true` when a domain is opted out by it, or is so no longer.
-    pub(crate) fn note(&mut self, domain: &Host, answer: Answer, now: UnixMicros) -> bool {
+    pub(crate) fn note(
+        &mut self,
+        domain: &Host,
+        (answer, source): (Answer, Source),
+        now: UnixMicros,
+    ) -> bool {
         if !self.domains.contains_key(domain) && self.domains.len() >= MAX_DOMAINS {
             self.forget_one();
         }
-        let fresh = Noted { opted_out: false, asked_at: now, clear: false, wanted_at: now };
+        let fresh =
+            Noted { opted_out: false, asked_at: now, clear: false, zone_said_at: None, wanted_at: now };
         let noted = self.domains.entry(domain.clone()).or_insert(fresh);
         let before = noted.opted_out;
         noted.asked_at = now;
         noted.clear = answer != Answer::Unclear;
-        noted.opted_out = match answer {
-            Answer::OptedOut => true,
-            Answer::Absent => false,
-            Answer::Unclear => before,
-        };
+        let zone_knows = noted.zone_said_at.is_some_and(|at| lately(at, ZONES_WORD, now));
+        if answer != Answer::Unclear && (source == Source::Zone || !zone_knows) {
+            noted.opted_out = answer == Answer::OptedOut;
+            noted.zone_said_at = Some(now).filter(|_| source == Source::Zone);
+        }
         noted.opted_out != before
     }
 
@@ -151,6 +172,31 @@ mod tests {
         UnixMicros(1_780_272_000_000_000).plus_secs(s)
     }
 
+    const fn said(answer: Answer) -> (Answer, Source) {
+        (answer, Source::Resolver)
+    }
+
+    #[test]
+    fn a_resolver_does_not_contradict_what_the_zone_said_lately() {
+        use Answer::{Absent, OptedOut, Unclear};
+        let mut known = Known::new(EVERY);
+        for (second, answer, source, out) in [
+            (0, Absent, Source::Resolver, false),
+            (1, OptedOut, Source::Zone, true),
+            (2, Absent, Source::Resolver, true),
+            (3, Unclear, Source::Resolver, true),
+            (3_600, Absent, Source::Resolver, true),
+            (3_601, Absent, Source::Resolver, false),
+            (3_602, OptedOut, Source::Resolver, true),
+            (3_603, Absent, Source::Zone, false),
+            (3_604, OptedOut, Source::Resolver, false),
+            (3_605, OptedOut, Source::Zone, true),
+        ] {
+            known.note(&host("example.com"), (answer, source), at(second));
+            assert_eq!(known.opted_out().count() == 1, out, "{second}");
+        }
+    }
+
     #[test]
     fn an_owner_is_out_from_one_clear_answer_to_the_next() {
         let mut known = Known::new(EVERY);
@@ -163,7 +209,7 @@ mod tests {
             (5, Answer::Absent, true, false),
             (6, Answer::Unclear, false, false),
         ] {
-            assert_eq!(known.note(&host("example.com"), answer, at(second)), changed, "{second}");
+            assert_eq!(known.note(&host("example.com"), said(answer), at(second)), changed, "{second}");
             assert_eq!(known.opted_out().count() == 1, out, "{second}");
         }
     }
@@ -174,8 +220,8 @@ mod tests {
         let www = host("www.example.com");
         let both = hosts(&["example.com", "www.example.com"]);
         assert_eq!(known.unknown_of(&www, at(0)), both);
-        known.note(&both[0], Answer::Absent, at(0));
-        known.note(&both[1], Answer::Unclear, at(0));
+        known.note(&both[0], said(Answer::Absent), at(0));
+        known.note(&both[1], said(Answer::Unclear), at(0));
         for (second, unknown) in [(29, &both[..0]), (30, &both[1..]), (119, &both[1..]), (120, &both[..])] {
             assert_eq!(known.unknown_of(&www, at(second)), unknown, "{second}");
         }
@@ -188,11 +234,11 @@ mod tests {
         let mut known = Known::new(EVERY);
         let sites = hosts(&["www.b.com", "a.com"]);
         assert_eq!(known.round(&sites, at(0)), hosts(&["a.com", "b.com", "www.b.com"]));
-        known.note(&host("a.com"), Answer::Absent, at(2));
-        known.note(&host("b.com"), Answer::Absent, at(1));
-        known.note(&host("www.b.com"), Answer::Unclear, at(3));
-        known.note(&host("out.com"), Answer::OptedOut, at(0));
-        known.note(&host("visited.com"), Answer::Absent, at(3));
+        known.note(&host("a.com"), said(Answer::Absent), at(2));
+        known.note(&host("b.com"), said(Answer::Absent), at(1));
+        known.note(&host("www.b.com"), said(Answer::Unclear), at(3));
+        known.note(&host("out.com"), said(Answer::OptedOut), at(0));
+        known.note(&host("visited.com"), said(Answer::Absent), at(3));
         let due = known.round(&sites, at(100));
         assert_eq!(due, hosts(&["out.com", "b.com", "a.com", "www.b.com"]));
         assert_eq!(known.domains.len(), 5, "a visitor's answer is good for two minutes");
@@ -206,7 +252,7 @@ mod tests {
     fn a_site_that_is_known_stays_out_for_as_long_as_its_owner_asks() {
         let mut known = Known::new(EVERY);
         let sites = hosts(&["out.com"]);
-        known.note(&sites[0], Answer::OptedOut, at(0));
+        known.note(&sites[0], said(Answer::OptedOut), at(0));
         for day in 1..=3 {
             assert_eq!(known.round(&sites, at(day * 86_400 - 1)), sites, "{day}");
         }
@@ -216,9 +262,9 @@ mod tests {
     #[test]
     fn domains_are_bounded_and_what_is_out_goes_last() {
         let mut known = Known::new(EVERY);
-        known.note(&host("out.com"), Answer::OptedOut, at(0));
+        known.note(&host("out.com"), said(Answer::OptedOut), at(0));
         for n in 0..MAX_DOMAINS {
-            known.note(&host(&format!("n{n}.com")), Answer::Absent, at(1));
+            known.note(&host(&format!("n{n}.com")), said(Answer::Absent), at(1));
         }
         assert_eq!(known.domains.len(), MAX_DOMAINS);
         assert!(!known.domains.contains_key(&host("n0.com")));
