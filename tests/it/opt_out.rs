@@ -115,7 +115,7 @@ async fn an_owner_who_does_not_want_to_be_tested_is_heard() -> anyhow::Result<()
     let data = dir.path().join("data");
     let resolver = Resolver::start(wildcard()).await?;
     let config = format!("[opt_out]\nresolvers = [\"{}\"]\nevery_ms = 200\n", resolver.address);
-    let program = Program::aggregator(&data, &config).await?;
+    let mut program = Program::aggregator(&data, &config).await?;
     let api = Api::of(&program).await?;
     watch(&api, &data, SITE).await?;
     watch(&api, &data, OTHER).await?;
@@ -139,7 +139,7 @@ async fn an_owner_who_does_not_want_to_be_tested_is_heard() -> anyhow::Result<()
     assert_eq!((status, page::resolved(&html).contains(said)), (StatusCode::UNPROCESSABLE_ENTITY, true));
     let (status, json) = page::show(program.page, "/api/v1/sites/www.owner.com").await?;
     assert_eq!((status, json.contains("\"OPTED_OUT\"")), (StatusCode::UNPROCESSABLE_ENTITY, true), "{json}");
-    let mut later = Listener::connect(&program, &data, "comes-later").await?;
+    let later = Listener::connect(&program, &data, "comes-later").await?;
     assert!(later.targets.iter().eq([OTHER]), "who comes later is given {:?}", later.targets);
     assert!(watch(&api, &data, "https://owner.com/").await.is_err(), "the operator is told too");
 
@@ -147,10 +147,15 @@ async fn an_owner_who_does_not_want_to_be_tested_is_heard() -> anyhow::Result<()
     // Three domains are asked for in a round: of each of them there was an answer that says nothing.
     resolver.asked(12).await?;
     assert_eq!(refusal(&api, SITE).await?.0, "OPTED_OUT", "no answer is no change of mind");
+    program.kill().await?;
+    let program = Program::aggregator(&data, &config).await?;
+    let api = Api::of(&program).await?;
+    let mut agent = Listener::connect(&program, &data, "listens").await?;
+    assert!(agent.targets.iter().eq([OTHER]), "after a restart it is given {:?}", agent.targets);
+    assert_eq!(refusal(&api, SITE).await?.0, "OPTED_OUT", "nor is a restart");
 
     resolver.change(|texts| *texts = wildcard());
     agent.probes(&[OTHER, SITE]).await.context("the target does not come back")?;
-    later.probes(&[OTHER, SITE]).await?;
     api.start_check(SITE).await?;
     Ok(())
 }

@@ -4,12 +4,13 @@
 //! What an answer means and what is due is pure (`known`); asking is `records`. A question without an answer changes nothing.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::stream::{self, StreamExt as _};
-use parallax_model::{Host, Target};
+use parallax_model::{Host, Target, UnixMicros};
 use parallax_policy::{NameList, Policy};
 use parallax_proto::target_to_wire;
 use parallax_proto::v1::agent::SessionResponse;
@@ -18,10 +19,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::budget::{Budget, Busy};
+use crate::config::OptOutSection;
 use crate::core::{Core, assignment, lock};
 use known::{Answer, Known, Source};
 use records::Records;
 
+mod kept;
 mod known;
 mod records;
 mod zone;
@@ -61,6 +64,8 @@ pub(crate) struct OptOuts {
     records: Records,
     every: Duration,
     at_once: Semaphore,
+    /// Where it is kept who is out.
+    dir: PathBuf,
 }
 
 #[derive(Debug)]
@@ -73,16 +78,36 @@ struct State {
 }
 
 impl OptOuts {
-    /// Nothing is known yet; what is found out is found out anew every so often.
-    pub(crate) fn new(usual: Policy, servers: Vec<std::net::SocketAddr>, every: Duration) -> Self {
-        let state = State { known: Known::new(every), asking: BTreeMap::new(), budget: Budget::default() };
+    /// What was known when the process last ended, read from the data directory; it is found out anew every so often.
+    pub(crate) fn open(usual: Policy, config: &OptOutSection, dir: PathBuf, now: UnixMicros) -> Self {
+        let every = Duration::from_millis(config.every_ms.into());
+        let mut known = Known::new(every);
+        known.resume(kept::read(&dir), now);
         Self {
-            state: Mutex::new(state),
-            policy: ArcSwap::from_pointee(usual.clone()),
+            policy: ArcSwap::from_pointee(policy(&usual, &known)),
+            state: Mutex::new(State { known, asking: BTreeMap::new(), budget: Budget::default() }),
             usual,
-            records: Records::new(servers),
+            records: Records::new(config.resolvers.clone()),
             every,
             at_once: Semaphore::new(AT_ONCE),
+            dir,
+        }
+    }
+
+    fn opted_out(&self) -> Vec<Host> {
+        lock(&self.state).known.opted_out().cloned().collect()
+    }
+
+    /// Writes who is out, if those are others than were `written` last.
+    async fn keep(&self, written: &mut Vec<Host>) {
+        let (now, dir) = (self.opted_out(), self.dir.clone());
+        if now == *written {
+            return;
+        }
+        let wrote = tokio::task::spawn_blocking(move || kept::write(&dir, &now).map(|()| now)).await;
+        match wrote.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            Ok(now) => *written = now,
+            Err(error) => tracing::error!(%error, "who is opted out cannot be kept across a restart"),
         }
     }
 
@@ -90,6 +115,11 @@ impl OptOuts {
     pub(crate) const fn usual_policy(&self) -> &Policy {
         &self.usual
     }
+}
+
+/// The usual policy without those who are out.
+fn policy(usual: &Policy, known: &Known) -> Policy {
+    usual.clone().refusing(NameList::OptedOut, known.opted_out().cloned())
 }
 
 impl Core {
@@ -155,14 +185,10 @@ impl Core {
         if !state.known.note(domain, (answer, source), now) {
             return;
         }
-        let opted_out: Vec<Host> = state.known.opted_out().cloned().collect();
-        metrics::gauge!("parallax_opted_out_domains").set(opted_out.len() as f64);
-        tracing::info!(
-            opted_out = answer == Answer::OptedOut,
-            domains = opted_out.len(),
-            "an owner's wish changed"
-        );
-        let after = Arc::new(self.opt_outs.usual.clone().refusing(NameList::OptedOut, opted_out));
+        let domains = state.known.opted_out().count();
+        metrics::gauge!("parallax_opted_out_domains").set(domains as f64);
+        tracing::info!(opted_out = answer == Answer::OptedOut, domains, "an owner's wish changed");
+        let after = Arc::new(policy(&self.opt_outs.usual, &state.known));
         let before = self.opt_outs.policy.swap(Arc::clone(&after));
         self.schedule_dirty.notify_one();
         self.tell_agents(&before, &after);
@@ -189,6 +215,7 @@ pub(crate) async fn keep_asking(core: Arc<Core>) {
     let soft = core.tasks.soft().clone();
     let mut rounds = tokio::time::interval(core.opt_outs.every);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut written = core.opt_outs.opted_out();
     loop {
         tokio::select! {
             _ = rounds.tick() => {}
@@ -207,5 +234,6 @@ pub(crate) async fn keep_asking(core: Arc<Core>) {
         metrics::histogram!("parallax_opt_out_round_seconds").record(began.elapsed().as_secs_f64());
         // An agent that was given its schedule in the moment of a change may have missed it.
         core.tell_agents(core.opt_outs.usual_policy(), &core.policy());
+        core.opt_outs.keep(&mut written).await;
     }
 }

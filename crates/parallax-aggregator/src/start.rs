@@ -136,11 +136,7 @@ impl Aggregator {
             limits,
             admission: Admission::new(limits.agents),
             places: Places::new(config.place.clone()),
-            opt_outs: OptOuts::new(
-                config.policy(),
-                config.opt_out.resolvers.clone(),
-                Duration::from_millis(config.opt_out.every_ms.into()),
-            ),
+            opt_outs: OptOuts::open(config.policy(), &config.opt_out, config.data_dir.clone(), now),
             snapshot,
             clock,
             tasks: tasks.clone(),

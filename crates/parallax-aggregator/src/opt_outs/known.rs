@@ -66,6 +66,13 @@ impl Known {
         Self { every, domains: BTreeMap::new() }
     }
 
+    /// Takes up who was opted out before a restart.
+    pub(crate) fn resume(&mut self, opted_out: Vec<Host>, now: UnixMicros) {
+        for domain in opted_out {
+            self.note(&domain, (Answer::OptedOut, Source::Resolver), now);
+        }
+    }
+
     /// The domains that may speak for a host somebody wants to test, as far as they are to be asked for before that.
     pub(crate) fn unknown_of(&mut self, host: &Host, now: UnixMicros) -> Vec<Host> {
         let mut domains = opt_out_domains(host);
