@@ -395,10 +395,10 @@ async fn events_are_numbered_can_be_resumed_and_end() {
     let documented = parsed(include_str!("../../../../web/openapi.json"));
     let answer = &documented["paths"]["/api/v1/checks/{id}/events"]["get"]["responses"]["200"]["content"];
     let example = answer["text/event-stream"]["example"].as_str().unwrap();
-    let named = |stream: &str| -> BTreeSet<String> {
+    let kinds = |stream: &str| -> BTreeSet<String> {
         stream.lines().filter_map(|line| line.strip_prefix("event: ")).map(str::to_owned).collect()
     };
-    assert_eq!(named(example), named(&all.body));
+    assert_eq!(kinds(example), kinds(&all.body));
     assert!(
         example.starts_with("event: start\nid: 1\ndata: ")
             && all.body.starts_with("event: start\nid: 1\ndata: ")
