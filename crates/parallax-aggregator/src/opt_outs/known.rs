@@ -16,8 +16,8 @@ const KEPT: Duration = Duration::from_hours(24);
 /// An answer that says nothing is good for a part of the time that one is which says something: so many of them go into it.
 const UNCLEAR_PART: u32 = 4;
 
-/// For so long what a zone's own servers said counts more than what a resolver says: the longest that resolvers keep "there is no such
-/// record" is an hour to three, and seldom more than one (RFC 2308, 5).
+/// For so long what a zone's own servers said counts more than what a resolver says, who may keep "there is no such record": RFC 2308, 5
+/// finds one to three hours sensible. A zone whose servers do not answer us any more is not held to its last word for longer.
 const ZONES_WORD: Duration = Duration::from_hours(1);
 
 /// Who said it.

@@ -26,7 +26,7 @@ const SERVER_DEADLINE: Duration = Duration::from_millis(1_500);
 const REPEATS: usize = 1;
 /// How long a question to resolvers may take, all of them together; and one to a zone's servers, with finding those.
 const QUESTION_DEADLINE: Duration = Duration::from_secs(4);
-/// Names of zones' servers and their addresses that are remembered at most, about 4 MiB.
+/// Names of zones' servers and their addresses that are remembered at most.
 const MAX_REMEMBERED: u64 = 4_096;
 /// For how long at most, whatever their zones allow.
 const REMEMBERED: Duration = Duration::from_hours(1);
