@@ -29,6 +29,7 @@ mod hours;
 mod incidents;
 mod inspection;
 mod journal;
+mod learnt;
 mod marks;
 mod minutes;
 mod readers;
@@ -60,12 +61,13 @@ pub use journal::{
     Appended, Appending, JournalBatch, JournalEntry, JournalPage, JournalReader, PAGE_BATCHES, PAGE_BYTES,
     PAGE_RESULTS,
 };
+pub use learnt::LearntRow;
 pub use minutes::MinuteRow;
 pub use reports::{MAX_REPORTED_NETWORKS, QUARTERS, REPORT_INTERVAL_S, ReportRow};
 pub use reserve::RESERVE_BYTES;
 pub use retention::{
-    CHECKS_KEPT_S, HOURS_KEPT_S, JOURNAL_KEPT_S, MARKS_KEPT_S, MINUTES_KEPT_S, PRUNE_STEP, PRUNE_STEP_BYTES,
-    Pruned, REPORTS_KEPT_S, TOKENS_KEPT_S,
+    CHECKS_KEPT_S, HOURS_KEPT_S, JOURNAL_KEPT_S, LEARNT_KEPT_S, MARKS_KEPT_S, MINUTES_KEPT_S, PRUNE_STEP,
+    PRUNE_STEP_BYTES, Pruned, REPORTS_KEPT_S, TOKENS_KEPT_S,
 };
 pub use salvage::{Salvage, SalvagedTable};
 pub use schema::SCHEMA_VERSION;

@@ -23,6 +23,9 @@ pub const TOKENS_KEPT_S: i64 = 7 * DAY_S;
 /// Seconds that the mark of an epoch is kept after its last result: far longer than its results, so that a late one is still known.
 pub const MARKS_KEPT_S: i64 = 30 * DAY_S;
 
+/// Seconds that what was learnt of a target is kept: an agent that was not heard for a day is forgotten.
+pub const LEARNT_KEPT_S: i64 = DAY_S;
+
 /// How many rows one commit of the pruning deletes at most.
 pub const PRUNE_STEP: u32 = 500;
 /// How many bytes of raw results one commit of the pruning deletes at most, but for the last batch.
@@ -49,6 +52,8 @@ pub struct Pruned {
     pub tokens: u64,
     /// Marks of epochs.
     pub marks: u64,
+    /// What was learnt of targets that are watched no more.
+    pub learnt: u64,
 }
 
 /// What one commit deleted.
@@ -103,6 +108,11 @@ impl Store {
             )
             .await?,
             marks: self.delete_marks(before(MARKS_KEPT_S)).await?,
+            learnt: delete(
+                "DELETE FROM learnt WHERE target IN (SELECT target FROM learnt WHERE at < ?1 LIMIT ?2)",
+                before(LEARNT_KEPT_S),
+            )
+            .await?,
         })
     }
 

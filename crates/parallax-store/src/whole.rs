@@ -19,9 +19,9 @@ use crate::journal::RAW;
 /// Tables whose rows keep a checksum of their own: raw results. Pages may not read them.
 pub(crate) const RAW_TABLES: &[&str] = &RAW;
 
-/// Tables that are written many rows at a time, whose statements make the checksum themselves: a trigger makes SQLite keep, for each
-/// row of a transaction, what it would need to undo it, in a list that it walks for the next.
-const SEALED_BY_STATEMENT: &[&str] = &["minutes", "hours"];
+/// Tables that are written many rows at a time, or large ones, whose statements make the checksum themselves: a trigger writes the row
+/// again, and makes SQLite keep, for each row of a transaction, what it would need to undo it, in a list that it walks for the next.
+const SEALED_BY_STATEMENT: &[&str] = &["minutes", "hours", "learnt"];
 
 /// How many damaged rows are told apart; beyond it the count stands still.
 const MAX_DAMAGED: usize = 10_000;

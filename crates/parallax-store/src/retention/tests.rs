@@ -1,8 +1,9 @@
+use bytes::Bytes;
 use parallax_model::{CheckId, Epoch, Seq};
 
 use super::*;
 use crate::fixtures::{NOW, agent, batch, host, store};
-use crate::{CheckRecord, JournalBatch, MinuteRow, ReportRow, TokenRecord};
+use crate::{CheckRecord, JournalBatch, LearntRow, MinuteRow, ReportRow, TokenRecord};
 
 /// Of everything one piece that is just kept and one that is just too old.
 #[tokio::test]
@@ -42,6 +43,9 @@ async fn what_is_too_old_goes_and_the_rest_stays() {
             .create_token(TokenRecord { hash, agent: agent("a"), created_at: expires_at, expires_at })
             .await
             .unwrap();
+        let target = format!("https://learnt{id}.example/").parse().unwrap();
+        let learnt = LearntRow { target, at: at(LEARNT_KEPT_S), state: Bytes::from_static(b"much") };
+        store.put_learnt(vec![learnt]).await.unwrap();
     }
     let one = Pruned {
         journal_batches: 3,
@@ -51,6 +55,7 @@ async fn what_is_too_old_goes_and_the_rest_stays() {
         reports: 1,
         tokens: 1,
         marks: 1,
+        learnt: 1,
         over_limit: 0,
     };
     assert_eq!(store.prune(NOW).await.unwrap(), one);
