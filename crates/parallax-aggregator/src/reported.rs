@@ -3,7 +3,7 @@
 //! Reports raise questions and never answer them: a surge starts a check of the site whose panel stands in the reporting networks
 //! first, under the same budgets as every other check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -94,12 +94,15 @@ pub(crate) async fn keep_counting(core: Arc<Core>) {
     let soft = core.tasks.soft().clone();
     let mut turn = tokio::time::interval(RECOUNT_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // What was reported before the start still counts, although nobody touches it.
+    let mut sites = core.reported_lately().await;
     loop {
         tokio::select! {
             _ = turn.tick() => {}
             () = soft.cancelled() => return,
         }
-        for site in core.reports.all().into_keys() {
+        sites.extend(core.reports.all().into_keys());
+        for site in std::mem::take(&mut sites) {
             if soft.is_cancelled() {
                 return;
             }
@@ -111,6 +114,20 @@ pub(crate) async fn keep_counting(core: Arc<Core>) {
 }
 
 impl Core {
+    /// Sites with reports that still count.
+    async fn reported_lately(&self) -> BTreeSet<Host> {
+        let since = self.now().plus_secs(-REPORTS_WINDOW_S);
+        let most = u32::try_from(MAX_REPORTED_SITES).unwrap_or(u32::MAX);
+        let sites = self.store.reported_sites(since, most).await;
+        sites
+            .unwrap_or_else(|error| {
+                drop(store_failed("read reported sites", &error));
+                Vec::new()
+            })
+            .into_iter()
+            .collect()
+    }
+
     /// Counts a site's reports again; a surge that was none before sends probes.
     pub(crate) async fn count_reports(&self, site: &Host) -> Result<(), StoreError> {
         let now = self.now();

@@ -68,6 +68,17 @@ impl Store {
         .await
     }
 
+    /// Sites that somebody reported since then, by name, at most `limit`.
+    pub async fn reported_sites(&self, since: UnixMicros, limit: u32) -> Result<Vec<Host>, StoreError> {
+        self.read("read reported sites", move |c| {
+            let sql = "SELECT DISTINCT +site FROM reports WHERE at >= ?1 ORDER BY +site LIMIT ?2";
+            let mut statement = c.prepare_cached(sql)?;
+            let sites = statement.query_map((since.0, limit), |row| rows::text(row, 0))?;
+            sites.collect()
+        })
+        .await
+    }
+
     /// Distinct reporters of problems since then, by network; those of an unknown network are left out. At most
     /// [`MAX_REPORTED_NETWORKS`], most reporters first.
     pub async fn report_networks(

@@ -75,3 +75,17 @@ async fn reporters_are_counted_by_network_and_quarter() {
     assert_eq!(store.report_history(&a, quarter - 9..quarter).await.unwrap(), BTreeMap::new());
     assert_eq!(store.first_report_at().await.unwrap(), Some(NOW));
 }
+
+#[tokio::test]
+async fn sites_that_were_reported_lately_are_known_by_name() {
+    let (_dir, store) = store();
+    for (reporter, site, at_s) in
+        [(1, "b.example", 0), (2, "b.example", 1), (3, "a.example", 5), (4, "old.example", -1)]
+    {
+        let row = ReportRow { site: host(site), ..report(reporter, at_s, None) };
+        assert!(store.add_report(row).await.unwrap());
+    }
+    let sites = store.reported_sites(NOW, 9).await.unwrap();
+    assert_eq!(sites, [host("a.example"), host("b.example")]);
+    assert_eq!(store.reported_sites(NOW, 1).await.unwrap(), [host("a.example")]);
+}
