@@ -29,6 +29,7 @@ pub(crate) use gathered::Gathered;
 mod cells;
 mod entry;
 mod gathered;
+mod learning;
 
 /// Sites that only checks made known are forgotten after this time without a result.
 const UNWATCHED_KEPT: Duration = Duration::from_hours(24);
@@ -345,7 +346,7 @@ impl Board {
             changes.said.push((target.clone(), reason, now));
             entry.show(target, self.last_incidents.get(&target.host), now);
         }
-        self.entries.values_mut().for_each(|entry| entry.window.settle(false));
+        self.entries.values_mut().for_each(|entry| entry.window.settle(false, now));
     }
 
     fn evaluate_one(

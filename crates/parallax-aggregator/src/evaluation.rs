@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 use parallax_bus::{Published, Subscriber};
 use parallax_model::{AgentId, Diagnosis, Incident, Target, UnixMicros, Vantage};
-use parallax_store::{MAX_GROUP, MinuteRow, SiteState, StoreError};
+use parallax_store::{LearntRow, MAX_GROUP, MinuteRow, SiteState, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -21,6 +21,8 @@ const TURN: Duration = Duration::from_millis(50);
 const PAUSE: u32 = 9;
 /// How often minutes are written and old things forgotten.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
+/// For so long what is learnt is kept when the process ends; what is left then is as it was kept before.
+const KEEP_AT_THE_END: Duration = Duration::from_secs(2);
 
 /// What is said of a site, as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -173,12 +175,30 @@ impl Evaluation {
             Self::noted("keep minutes", self.core.store.add_counted(rows, until).await);
         }
         self.core.snapshot.publish_running(self.board.running_minutes());
+        self.keep_learnt(now, all).await;
         self.show_cells();
         for site in self.board.forget(now) {
             Self::noted("forget a site", self.core.store.remove_site_state(&site).await.map(drop));
         }
         for incident in self.board.end_orphans(now) {
             Self::noted("end an incident", self.core.store.put_incident(&incident).await);
+        }
+    }
+
+    /// Keeps a piece of what is learnt; with `all` as much as there is time for.
+    async fn keep_learnt(&mut self, now: UnixMicros, all: bool) {
+        let began = Instant::now();
+        loop {
+            let learnt = self.board.take_learnt(now, all).into_iter();
+            let rows: Vec<LearntRow> =
+                learnt.map(|(target, state)| LearntRow { target, at: now, state }).collect();
+            if rows.is_empty() {
+                return;
+            }
+            Self::noted("keep what is learnt", self.core.store.put_learnt(rows).await);
+            if !all || began.elapsed() >= KEEP_AT_THE_END {
+                return;
+            }
         }
     }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use parallax_bus::Published;
 use parallax_model::{AgentId, Vantage};
 use parallax_proto::batch::{self, Known};
-use parallax_store::{JournalEntry, StoreError};
+use parallax_store::{JournalEntry, JournalReader, LEARNT_KEPT_S, StoreError};
 use tokio::task::JoinSet;
 
 use crate::blocks;
 use crate::board::{Board, Cells, Gathered};
-use crate::core::Core;
+use crate::core::{Core, store_failed};
 use crate::evaluation::Said;
 use crate::window;
 
@@ -29,29 +29,24 @@ pub(crate) async fn restore(core: &Core, cells: Cells) -> Result<Board, StoreErr
         reach = reach.max(window::reach(Some(watched.interval)));
     }
     resume(core, &mut board).await?;
+    let vantages: BTreeMap<AgentId, Arc<Vantage>> =
+        core.snapshot.vantages().iter().map(|v| (v.agent.clone(), Arc::new(v.vantage.clone()))).collect();
     // Minutes are written when they end. What came after what is counted is counted again from the journal.
     let counted_until = core.store.counted_until().await?;
     let windows = now.plus_micros(-i64::try_from(reach.as_micros()).unwrap_or(0));
     let since = counted_until.map_or(windows, |counted| counted.min(windows));
-    let vantages: BTreeMap<AgentId, Arc<Vantage>> =
-        core.snapshot.vantages().iter().map(|v| (v.agent.clone(), Arc::new(v.vantage.clone()))).collect();
     let replay = Arc::new(Replay { vantages, known: Known::default() });
-    let mut journal = core.store.journal_since(since).await?;
+    let journal = core.store.journal_since(since).await?;
+    let mut pages =
+        Pages { journal, replay: Arc::clone(&replay), more: true, reading: JoinSet::new(), damaged: 0 };
+    // The first of them are read while what was learnt is taken up, which must be before any result.
+    pages.read_ahead().await?;
+    recall(core, &mut board, &replay.vantages).await;
     let (mut results, mut unreadable) = (0_usize, 0_usize);
-    let mut reading = JoinSet::new();
-    let mut more = true;
-    while more || !reading.is_empty() {
-        while more && reading.len() < PAGES_AT_ONCE {
-            let Some(page) = journal.next_page().await? else {
-                more = false;
-                break;
-            };
-            unreadable += page.damaged as usize;
-            let replay = Arc::clone(&replay);
-            reading.spawn_blocking(move || replay.read(page.entries));
-        }
+    while pages.more || !pages.reading.is_empty() {
+        pages.read_ahead().await?;
         // In no order: none of it changes a window. A page that could not be read to its end is like a batch that cannot be read.
-        match reading.join_next().await {
+        match pages.reading.join_next().await {
             Some(Ok(read)) => {
                 unreadable += read.unreadable;
                 results += read.batches.batches().iter().map(|batch| batch.results.len()).sum::<usize>();
@@ -65,6 +60,7 @@ pub(crate) async fn restore(core: &Core, cells: Cells) -> Result<Board, StoreErr
             None => {}
         }
     }
+    unreadable += pages.damaged;
     if unreadable > 0 {
         tracing::warn!(
             batches = unreadable,
@@ -93,6 +89,50 @@ async fn resume(core: &Core, board: &mut Board) -> Result<(), StoreError> {
         );
     }
     Ok(())
+}
+
+/// Takes up what was learnt of each watched target. Without it the start goes on: it is learnt again.
+async fn recall(core: &Core, board: &mut Board, agents: &BTreeMap<AgentId, Arc<Vantage>>) {
+    let now = core.now();
+    let learnt = match core.store.learnt_since(now.plus_secs(-LEARNT_KEPT_S)).await {
+        Ok(learnt) => learnt,
+        Err(error) => return drop(store_failed("read what is learnt", &error)),
+    };
+    let targets = learnt.len();
+    let unreadable = board.recall(learnt.into_iter().map(|row| (row.target, row.state)), agents, now);
+    if unreadable > 0 {
+        tracing::warn!(
+            targets = unreadable,
+            "what was learnt of some targets cannot be read; it will be learnt anew"
+        );
+    }
+    tracing::info!(targets, cells = board.cells().taken(), "what was learnt is taken up");
+}
+
+/// The journal's pages, some of them being read.
+struct Pages {
+    journal: JournalReader,
+    replay: Arc<Replay>,
+    /// Whether there may be further ones.
+    more: bool,
+    reading: JoinSet<Read>,
+    /// Batches that are damaged.
+    damaged: usize,
+}
+
+impl Pages {
+    async fn read_ahead(&mut self) -> Result<(), StoreError> {
+        while self.more && self.reading.len() < PAGES_AT_ONCE {
+            let Some(page) = self.journal.next_page().await? else {
+                self.more = false;
+                break;
+            };
+            self.damaged += page.damaged as usize;
+            let replay = Arc::clone(&self.replay);
+            self.reading.spawn_blocking(move || replay.read(page.entries));
+        }
+        Ok(())
+    }
 }
 
 /// What reading pages of the journal shares.

@@ -4,6 +4,7 @@
 //! that sends nothing leaves the window, it does not fail in it. In which order results come, and how often the same one comes,
 //! changes nothing: each has its place by the moment at which it was seen.
 
+mod learnt;
 mod marks;
 mod memory;
 mod rows;
@@ -26,6 +27,7 @@ use parallax_model::{
 use parallax_proto::batch::Results;
 
 use crate::reported::Reported;
+pub(crate) use learnt::{Kept, Known};
 pub(crate) use marks::KEPT as ONSET_KEPT;
 use marks::Mark;
 pub use rows::Rows;
@@ -73,6 +75,8 @@ pub(crate) struct Window {
     /// Places in the order of the agents, made when somebody asks for it.
     order: OnceLock<Vec<u32>>,
     shared: Shared,
+    /// Until when results are counted into the baselines.
+    settled_at: UnixMicros,
     /// No result in it is older.
     oldest: UnixMicros,
 }
@@ -87,6 +91,7 @@ impl Window {
             hashes: RandomState::default(),
             order: OnceLock::new(),
             shared: Shared::default(),
+            settled_at: UnixMicros::default(),
             oldest: UnixMicros(i64::MAX),
         }
     }
@@ -114,13 +119,16 @@ impl Window {
 
     /// A cell for an agent that has none.
     pub(crate) fn open(&mut self, agent: &AgentId, vantage: &Arc<Vantage>) -> usize {
-        let cell = self.tracks.len();
-        let place = u32::try_from(cell).unwrap_or(u32::MAX);
+        self.take_in(Box::new(Track::new(agent, vantage)));
+        self.tracks.len() - 1
+    }
+
+    fn take_in(&mut self, track: Box<Track>) {
         self.order.take();
-        self.tracks.push(Box::new(Track::new(agent, vantage)));
         let hash = |place: &u32| self.hashes.hash_one(self.tracks[*place as usize].agent());
-        self.places.insert_unique(self.hashes.hash_one(agent), place, hash);
-        cell
+        let place = u32::try_from(self.tracks.len()).unwrap_or(u32::MAX);
+        self.places.insert_unique(self.hashes.hash_one(track.agent()), place, hash);
+        self.tracks.push(track);
     }
 
     /// Adds a row of a batch to a cell of this window, as it was seen at `at`.
@@ -197,7 +205,8 @@ impl Window {
     }
 
     /// Counts the results since the last call into the agents' baselines, if the target was up meanwhile.
-    pub(crate) fn settle(&mut self, up: bool) {
+    pub(crate) fn settle(&mut self, up: bool, now: UnixMicros) {
+        self.settled_at = now;
         self.tracks.iter_mut().for_each(|t| t.settle(up));
     }
 
@@ -241,7 +250,8 @@ impl Window {
                 by_asn: around.reported.by_asn.clone(),
             });
         }
-        world.changes = memory::changes(self.tracks.iter().map(|track| track.habits()), now);
+        let there = self.tracks.iter().filter(|track| !track.is_empty());
+        world.changes = memory::changes(there.map(|track| track.habits()), now);
         world
     }
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 use parallax_model::{
     Diagnosis, Host, Incident, IncidentId, IncidentStep, Onset, Scope, UnixMicros, Verdict,
 };
+use serde::{Deserialize, Serialize};
 
 /// How far apart two findings of the same must be to be said (diagnosis.md 5.10).
 pub const CONFIRM: Duration = Duration::from_secs(20);
@@ -103,8 +104,8 @@ pub struct Course {
 }
 
 /// The outbreaks of the last hour.
-#[derive(Debug, Clone, Default)]
-struct Flaps {
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Flaps {
     outbreaks: VecDeque<UnixMicros>,
     /// How often "flaky" was said of them.
     held: u32,
@@ -215,6 +216,16 @@ impl Course {
         self.troubled = is_bad(said.verdict);
         self.said = Some(said);
         self.since = since;
+    }
+
+    /// The outbreaks of the last hour, to be remembered over a restart.
+    pub const fn flaps(&self) -> &Flaps {
+        &self.flaps
+    }
+
+    /// Takes up the outbreaks before a restart.
+    pub fn resume_flaps(&mut self, flaps: Flaps) {
+        self.flaps = flaps;
     }
 
     /// What is said.

@@ -46,7 +46,7 @@ mod world;
 
 pub use analyse::{Analysis, Coverage, Finding, Scan, Tally, Variation, analyse};
 pub use course::{
-    CONFIRM, Course, FIRST_UP, FLAP_MEMORY, FLAPS, MIN_LIFE, REOPEN, SAYABLE, STEADY, SURE, is_bad,
+    CONFIRM, Course, FIRST_UP, FLAP_MEMORY, FLAPS, Flaps, MIN_LIFE, REOPEN, SAYABLE, STEADY, SURE, is_bad,
 };
 pub use evidence::{Evidence, GRID, Influence, STRENGTHS};
 pub use judge::{Subject, causes, judge};

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_diagnose::{Course, MOMENT, SiteNow, Subject, disagreement, is_bad};
+use parallax_diagnose::{Course, Flaps, MOMENT, SiteNow, Subject, disagreement, is_bad};
 use parallax_model::{AgentId, Diagnosis, Host, Incident, IncidentId, Layer, Target, UnixMicros, Verdict};
 
+use super::learning::{Failed, KEEP_EVERY, SUMMARY_VERSION, Summary};
 use crate::elsewhere::Neighbourhood;
 use crate::read::SiteView;
 use crate::reported::Reported;
-use crate::window::{Around, ONSET_KEPT, Window};
+use crate::window::{Around, Known, ONSET_KEPT, Window};
 
 /// A recovery must last this many intervals.
 const RECOVER_INTERVALS: u32 = 3;
@@ -48,6 +49,8 @@ pub(super) struct Entry {
     servers: Option<String>,
     /// Agents that failed since it is in trouble, and when they did last.
     failed: BTreeMap<AgentId, UnixMicros>,
+    /// When what is learnt of it was kept last.
+    pub(super) kept_at: UnixMicros,
 }
 
 /// What came of an evaluation.
@@ -73,7 +76,51 @@ impl Entry {
             up_until: None,
             servers: None,
             failed: BTreeMap::new(),
+            kept_at: now,
         }
+    }
+
+    /// What is learnt of it until now.
+    pub(super) fn learnt(&mut self, now: UnixMicros) -> Summary {
+        self.kept_at = now;
+        let flaps = self.course.flaps();
+        let failed = |(agent, at): (&AgentId, &UnixMicros)| Failed { agent: agent.to_string(), at: at.0 };
+        Summary {
+            version: SUMMARY_VERSION,
+            servers: self.servers.clone().unwrap_or_default(),
+            up_until: self.up_until.map(|at| at.0),
+            failed: self.failed.iter().map(failed).collect(),
+            flaps: if *flaps == Flaps::default() {
+                String::new()
+            } else {
+                serde_json::to_string(flaps).unwrap_or_default()
+            },
+            cells: Some(self.window.learnt(now)),
+        }
+    }
+
+    /// Takes up what was learnt before the process last ended, at most so many cells. Returns how many; `None` when it cannot be read.
+    pub(super) fn recall(
+        &mut self,
+        summary: Summary,
+        known: &Known<'_>,
+        room: usize,
+        now: UnixMicros,
+    ) -> Option<usize> {
+        let Summary { version: SUMMARY_VERSION, servers, up_until, failed, flaps, cells: Some(cells) } =
+            summary
+        else {
+            return None;
+        };
+        let recalled = self.window.recall(&cells, known, room, now)?;
+        self.servers = Some(servers).filter(|servers| !servers.is_empty());
+        self.up_until = up_until.map(UnixMicros);
+        let failed = failed.into_iter().filter_map(|f| Some((f.agent.parse().ok()?, UnixMicros(f.at))));
+        self.failed = failed.collect();
+        if let Ok(flaps) = serde_json::from_str(&flaps) {
+            self.course.resume_flaps(flaps);
+        }
+        Some(recalled)
     }
 
     /// Takes up the site's incident as another target of it left it.
@@ -144,7 +191,7 @@ impl Entry {
             world.elsewhere = Some(neighbourhood.elsewhere(&self.window, &found.scopes));
             found = parallax_diagnose::diagnose(&world, subject);
         }
-        self.window.settle(found.verdict == Verdict::Up);
+        self.window.settle(found.verdict == Verdict::Up, now);
         if is_bad(found.verdict) {
             self.failed.extend(self.window.failing().map(|agent| (agent.clone(), now)));
         }
@@ -195,6 +242,10 @@ impl Entry {
             _ => {}
         }
         let said = after.filter(|said| before != Some((said.verdict, said.scopes.clone())));
+        if said.is_some() {
+            // Who fails is learnt now: it is to be kept soon.
+            self.kept_at = self.kept_at.plus_micros(-i64::try_from(KEEP_EVERY.as_micros()).unwrap_or(0));
+        }
         Found { said, incident }
     }
 

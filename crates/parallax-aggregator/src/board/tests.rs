@@ -3,6 +3,8 @@ use parallax_model::{Asn, CheckId, Disagreement, ProbeResult, Region, Scope, Ver
 use super::*;
 use crate::window::tests::result;
 
+mod learning;
+
 /// Twenty agents in five networks and four regions, and what they look at.
 struct Play {
     board: Board,
@@ -12,6 +14,8 @@ struct Play {
     ids: u128,
     incidents: Vec<Incident>,
     said: Vec<(i64, Host, Verdict, Vec<Scope>)>,
+    /// Everything that came, as the journal has it.
+    came: Vec<Published>,
 }
 
 const ROUND_S: i64 = 10;
@@ -38,7 +42,8 @@ impl Play {
             board.watch(target, Duration::from_secs(10), at(0));
         }
         let (incidents, said, reports) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { board, agents: (0..20).map(one).collect(), targets, reports, ids: 0, incidents, said }
+        let agents = (0..20).map(one).collect();
+        Self { board, agents, targets, reports, ids: 0, incidents, said, came: Vec::new() }
     }
 
     /// Sites of which each has its own name and no address that is known.
@@ -65,7 +70,9 @@ impl Play {
                 };
                 let results: Vec<ProbeResult> = self.targets.iter().enumerate().map(look).collect();
                 let results = Arc::new(Results::from_results(&results).expect("they travel"));
-                self.board.add(&Published { agent, vantage, received_at: at(s), results }, true);
+                let published = Published { agent, vantage, received_at: at(s), results };
+                self.board.add(&published, true);
+                self.came.push(published);
             }
             self.evaluate(s);
         }

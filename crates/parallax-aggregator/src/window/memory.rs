@@ -10,6 +10,7 @@ use foldhash::quality::FixedState;
 use parallax_diagnose::{Change, ChangeKind};
 use parallax_model::{Layer, UnixMicros};
 
+use super::learnt::{Reader, Writer};
 use super::seen::Seen;
 
 /// Something is new only to who has looked for this long, in seconds.
@@ -131,6 +132,53 @@ impl Habits {
         true
     }
 
+    /// Whether it is used to nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kinds.iter().all(|habit| habit.since == 0)
+    }
+
+    /// Writes what it is used to.
+    pub(super) fn keep(&self, kept: &mut Writer<'_>) {
+        for habit in &self.kinds {
+            let known = u32::from(habit.since > 0) + u32::from(habit.changed_at > 0);
+            kept.number(known);
+            let moments = [habit.since, habit.latest, habit.changed_at];
+            moments
+                .iter()
+                .take(if known == 0 { 0 } else { 1 + known as usize })
+                .for_each(|at| kept.second(*at));
+        }
+        kept.number(u32::try_from(self.known.len()).unwrap_or(u32::MAX));
+        for known in &self.known {
+            kept.bytes(&known.value.to_le_bytes());
+            kept.second(known.seen);
+        }
+    }
+
+    /// Reads what [`keep`](Self::keep) wrote.
+    pub(super) fn read(kept: &mut Reader<'_>) -> Option<Self> {
+        let mut read = Self::default();
+        for habit in &mut read.kinds {
+            let known = kept.number()?;
+            if known > 0 {
+                (habit.since, habit.latest) = (kept.second()?, kept.second()?);
+            }
+            if known > 1 {
+                habit.changed_at = kept.second()?;
+            }
+        }
+        let known = kept.number()? as usize;
+        if known > KINDS.len() * MAX_VALUES {
+            return None;
+        }
+        read.known.reserve_exact(known);
+        for _ in 0..known {
+            let value = u32::from_le_bytes(*kept.bytes(4)?.first_chunk()?);
+            read.known.push(Known { value, seen: kept.second()? });
+        }
+        Some(read)
+    }
+
     fn see(&mut self, kind: u8, hashes: &[u32], at: u32) {
         let values = hashes.iter().map(|hash| u32::from(kind) << HASH_BITS | hash);
         let of_kind = |known: &Known| known.kind() == kind;
@@ -171,6 +219,11 @@ fn prefix(ip: IpAddr) -> ([u8; 6], bool) {
         IpAddr::V6(v6) => first.copy_from_slice(&v6.octets()[..6]),
     }
     (first, ip.is_ipv4())
+}
+
+/// What a certain word is hashed to: with another version of the hash it is another number.
+pub(super) fn canary() -> u32 {
+    hash(&"what is learnt")
 }
 
 fn hash(value: &impl Hash) -> u32 {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use parallax_model::{
-    BeaconState, BodyFacts, CheckId, DnsFacts, Emitter, Family, H3Advert, Micros, Outcome, PageKind, Phases,
-    ProbeResult, Protocol, Redirect, RetryOutcome, StatusCode, Target, TieBreakers, TlsFacts, UnixMicros,
+    BeaconState, BodyFacts, CheckId, DnsFacts, Emitter, Family, H3Advert, Layer, Micros, Outcome, PageKind,
+    Phases, Pop, ProbeResult, Protocol, Redirect, RetryOutcome, StatusCode, Target, TieBreakers, TlsFacts,
+    UnixMicros,
 };
 use parallax_proto::batch::Results;
 
@@ -68,6 +69,32 @@ impl Look {
             page: results.page(row),
             beacon: results.beacon(row),
         }
+    }
+
+    /// One of which nothing is known but the way it took.
+    pub(super) fn of_way(pop: Option<Pop>, protocol: Option<Protocol>) -> Self {
+        let edge =
+            |pop| Arc::new(Emitter { name: "".into(), layer: Layer::Edge, pop: Some(pop), via: Vec::new() });
+        Self {
+            dns: None,
+            emitter: pop.map(edge),
+            tls: None,
+            redirects: Box::default(),
+            address: None,
+            outcome: Outcome::Ok,
+            status: None,
+            family: None,
+            protocol,
+            retry: None,
+            h3_advert: None,
+            page: None,
+            beacon: BeaconState::Untested,
+        }
+    }
+
+    /// The PoP it came through, where one is known.
+    pub(super) fn pop(&self) -> Option<&Pop> {
+        self.emitter.as_ref()?.pop.as_ref()
     }
 
     /// Whether the result in this row shows the same.

@@ -75,10 +75,10 @@ fn only_results_of_good_times_make_the_baseline() {
     let (mut window, agent, vantage) = window();
     let rate = |w: &Window| world(w, UnixMicros(0)).agents[0].fail_rate;
     window.add(agent.clone(), &vantage, UnixMicros(0), result(502));
-    window.settle(false);
+    window.settle(false, at(0));
     assert_eq!(rate(&window), Some(0.02));
     window.add(agent, &vantage, at(1), result(502));
-    window.settle(true);
+    window.settle(true, at(0));
     assert_eq!(rate(&window), Some(1.4 / 21.0));
 }
 
@@ -146,7 +146,7 @@ fn a_404_fails_only_where_it_is_news() {
     let outcome = |w: &Window, s| world(w, at(s)).results.last().map(|r| r.outcome.to_string());
     let see = |w: &mut Window, s: i64, status| {
         w.add(agent.clone(), &vantage, at(s), result(status));
-        w.settle(outcome(w, s).as_deref() == Some("ok"));
+        w.settle(outcome(w, s).as_deref() == Some("ok"), at(s));
     };
     see(&mut window, 0, 404);
     assert_eq!(outcome(&window, 0).as_deref(), Some("ok"), "nothing is known of it yet");

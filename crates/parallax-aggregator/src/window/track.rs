@@ -7,6 +7,7 @@ use parallax_diagnose::{WorldOutcome, WorldResult};
 use parallax_model::{AgentId, FailureKind, NetworkKind, Scope, StatusCode, UnixMicros, Vantage};
 use parallax_proto::batch::Results;
 
+use super::learnt::{Reader, Ways, Writer};
 use super::marks::{Mark, Marked, Marks};
 use super::memory::{Habits, Same};
 use super::rows::KeptRow;
@@ -43,7 +44,7 @@ impl Way {
     }
 
     fn pop(&self) -> Option<parallax_model::Pop> {
-        self.look.emitter.as_ref()?.pop.clone()
+        self.look.pop().cloned()
     }
 
     /// Fills in what a failure came too early to show.
@@ -70,6 +71,24 @@ impl FirstBytes {
         self.coarse[usize::from(self.next)] = coarse(us);
         self.next = (self.next + 1) % USUAL_SAMPLES;
         self.count = (self.count + 1).min(USUAL_SAMPLES);
+    }
+
+    /// Writes them, oldest first.
+    fn keep(&self, kept: &mut Writer<'_>) {
+        kept.number(self.count.into());
+        let first = if self.count < USUAL_SAMPLES { 0 } else { self.next };
+        let (later, earlier) = self.coarse[..usize::from(self.count)].split_at(usize::from(first));
+        earlier.iter().chain(later).for_each(|us| kept.bytes(&us.to_le_bytes()));
+    }
+
+    fn read(kept: &mut Reader<'_>) -> Option<Self> {
+        let count = u8::try_from(kept.number()?).ok().filter(|count| *count <= USUAL_SAMPLES)?;
+        let mut read = Self { count, next: count % USUAL_SAMPLES, ..Self::default() };
+        let bytes = kept.bytes(2 * usize::from(count))?;
+        for (sample, us) in read.coarse.iter_mut().zip(bytes.chunks_exact(2)) {
+            *sample = u16::from_le_bytes([us[0], us[1]]);
+        }
+        Some(read)
     }
 
     /// Their median, when there are three at least: one slow first answer is not what is usual.
@@ -103,6 +122,33 @@ pub(super) struct Shared {
     looks: Looks,
     /// What the newest page was.
     digest: Option<Arc<[u8; 32]>>,
+    /// Results that were seen until then are in the baselines that were learnt before the process started.
+    pub(super) settled_until: UnixMicros,
+}
+
+/// What of a cell outlives the process.
+#[derive(Debug)]
+pub(super) struct Learnt {
+    fails: f32,
+    total: f32,
+    client_errors: f32,
+    first_bytes: FirstBytes,
+    last_good: Option<Way>,
+    heard: UnixMicros,
+    habits: Habits,
+}
+
+impl Learnt {
+    pub(super) const fn heard(&self) -> UnixMicros {
+        self.heard
+    }
+
+    /// As the past of this agent.
+    pub(super) fn of(self, agent: &AgentId, vantage: &Arc<Vantage>) -> Track {
+        let Self { fails, total, client_errors, first_bytes, last_good, heard, habits } = self;
+        let new = Track::new(agent, vantage);
+        Track { fails, total, client_errors, first_bytes, last_good, heard, habits, ..new }
+    }
 }
 
 /// One agent's past with one target.
@@ -144,6 +190,42 @@ impl Track {
         }
     }
 
+    /// What was learnt before the process started; `None` when it cannot be read.
+    pub(super) fn recalled(kept: &mut Reader<'_>, ways: &Ways) -> Option<Learnt> {
+        let heard = kept.moment()?;
+        let (total, fails, client_errors) = (kept.float()?, kept.float()?, kept.float()?);
+        let first_bytes = FirstBytes::read(kept)?;
+        let last_good = match kept.number()? {
+            0 => None,
+            place => Some(Way { at: kept.moment()?, look: Arc::clone(ways.get(place - 1)?) }),
+        };
+        let habits = Habits::read(kept)?;
+        let is_baseline = total.is_finite() && fails >= 0.0 && (0.0..=total - fails).contains(&client_errors);
+        is_baseline.then_some(Learnt { fails, total, client_errors, first_bytes, last_good, heard, habits })
+    }
+
+    /// Whether there is something to keep.
+    pub(super) fn has_learnt(&self) -> bool {
+        self.total > 0.0 || self.last_good.is_some() || !self.habits.is_empty()
+    }
+
+    /// Writes what [`recall`](Self::recall) reads.
+    pub(super) fn keep(&self, kept: &mut Writer<'_>, ways: &mut Ways) {
+        kept.moment(self.heard);
+        for number in [self.total, self.fails, self.client_errors] {
+            kept.float(number);
+        }
+        self.first_bytes.keep(kept);
+        match &self.last_good {
+            None => kept.number(0),
+            Some(way) => {
+                kept.number(ways.place(&way.look) + 1);
+                kept.moment(way.at);
+            }
+        }
+        self.habits.keep(kept);
+    }
+
     /// Whose past it is.
     pub(crate) const fn agent(&self) -> &AgentId {
         &self.agent
@@ -165,7 +247,8 @@ impl Track {
     ) {
         let known = self.recent.iter().rev().find(|known| known.look.is_of(results, row));
         let look = known.map_or_else(|| shared.looks.of(results, row), |known| Arc::clone(&known.look));
-        let seen = Seen::of(results, row, at, look);
+        let mut seen = Seen::of(results, row, at, look);
+        seen.settled = at <= shared.settled_until;
         let newest = self.recent.newest();
         let is_newest = newest.is_none_or(|newest| newest.order() < seen.order());
         let place = if is_newest {
