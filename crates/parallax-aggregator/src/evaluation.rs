@@ -41,14 +41,17 @@ pub(crate) struct Evaluation {
     subscriber: Subscriber,
     /// How often an agent was refused a cell when that was said last.
     refused: u64,
+    /// How our own side stood when that was kept last.
+    our_side: (Option<UnixMicros>, Option<UnixMicros>),
     /// Agents that were connected while this process did not end: at its end all of them leave.
     connected: Vec<(AgentId, Arc<Vantage>)>,
 }
 
 impl Evaluation {
     /// An evaluation that goes on from `board`.
-    pub(crate) const fn new(core: Arc<Core>, board: Board, subscriber: Subscriber) -> Self {
-        Self { core, board, subscriber, refused: 0, connected: Vec::new() }
+    pub(crate) fn new(core: Arc<Core>, board: Board, subscriber: Subscriber) -> Self {
+        let our_side = board.breaker().stands();
+        Self { core, board, subscriber, refused: 0, our_side, connected: Vec::new() }
     }
 
     /// Runs until the soft signal, then takes what is still on the bus and writes what is counted.
@@ -120,6 +123,7 @@ impl Evaluation {
         let enough = || started.elapsed() >= may_take;
         let changes = self.board.evaluate(turn, || core.incident_id(), enough);
         self.core.snapshot.publish_network(self.board.network());
+        self.keep_our_side(now).await;
         if changes.evaluated == 0 {
             return started.elapsed();
         }
@@ -182,6 +186,18 @@ impl Evaluation {
         }
         for incident in self.board.end_orphans(now) {
             Self::noted("end an incident", self.core.store.put_incident(&incident).await);
+        }
+    }
+
+    /// Keeps how our own side stands when that is news.
+    async fn keep_our_side(&mut self, now: UnixMicros) {
+        let breaker = self.board.breaker();
+        if std::mem::replace(&mut self.our_side, breaker.stands()) == self.our_side {
+            return;
+        }
+        match serde_json::to_string(breaker) {
+            Ok(state) => Self::noted("keep our side", self.core.store.put_our_side(now, state).await),
+            Err(error) => tracing::error!(%error, "how our own side stands cannot be written as JSON"),
         }
     }
 

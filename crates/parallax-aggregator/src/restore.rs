@@ -17,6 +17,8 @@ use crate::window;
 
 /// Pages of the journal that are read at once while windows take up those before.
 const PAGES_AT_ONCE: usize = 2;
+/// A problem of our own side that began longer ago, in seconds, is looked at anew.
+const OUR_SIDE_S: i64 = 3_600;
 
 /// Brings the board to where it was. What is read of the journal is bounded by what windows look back on, however much there is:
 /// three intervals of the slowest target, at least 2 and at most 15 minutes; and the results that are in no minute yet.
@@ -29,6 +31,12 @@ pub(crate) async fn restore(core: &Core, cells: Cells) -> Result<Board, StoreErr
         reach = reach.max(window::reach(Some(watched.interval)));
     }
     resume(core, &mut board).await?;
+    if let Some(state) = core.store.our_side(now.plus_secs(-OUR_SIDE_S)).await? {
+        match serde_json::from_str(&state) {
+            Ok(breaker) => board.recall_breaker(breaker),
+            Err(error) => tracing::warn!(%error, "how our own side was cannot be read"),
+        }
+    }
     let vantages: BTreeMap<AgentId, Arc<Vantage>> =
         core.snapshot.vantages().iter().map(|v| (v.agent.clone(), Arc::new(v.vantage.clone()))).collect();
     // Minutes are written when they end. What came after what is counted is counted again from the journal.

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parallax_model::UnixMicros;
+use serde::{Deserialize, Serialize};
 
 /// Sites that broke within this time broke together.
 pub const MOMENT: Duration = Duration::from_mins(2);
@@ -72,7 +73,7 @@ pub enum Trust {
 }
 
 /// What shows that the problem is ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
     /// So many of so many sites broke at the same moment.
     Sites(usize, usize),
@@ -101,7 +102,7 @@ impl Why {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Open {
     since: UnixMicros,
     why: Why,
@@ -113,7 +114,7 @@ struct Open {
 }
 
 /// The breaker over all sites.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Breaker {
     open: Option<Open>,
     /// Since when many sites are found to break at once.
@@ -137,6 +138,11 @@ impl Group {
 }
 
 impl Breaker {
+    /// Since when it is open, and until when it is believed that it is the sites: worth remembering over a restart when it changes.
+    pub fn stands(&self) -> (Option<UnixMicros>, Option<UnixMicros>) {
+        (self.open.as_ref().map(|open| open.since), self.believed_until)
+    }
+
     /// Takes what is seen now and says whether it may be believed.
     pub fn look(&mut self, sites: &[SiteNow], agents: AgentsNow, now: UnixMicros) -> Trust {
         let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
@@ -174,7 +180,9 @@ impl Breaker {
         let Some(open) = self.open.as_mut() else { return Trust::Sound };
         let still = open.groups.iter().filter(|name| groups.get(name.as_str()).is_some_and(Group::is_broken));
         let lines = of_agents(agents);
-        let calm = lines.is_none() && 4 * still.count() <= open.groups.len();
+        // In the first moments after a restart nothing is seen of any site: that shows no calm.
+        let blind = groups.is_empty() && !open.groups.is_empty();
+        let calm = lines.is_none() && !blind && 4 * still.count() <= open.groups.len();
         let calm_since = calm.then(|| open.calm_since.unwrap_or(now));
         open.calm_since = calm_since;
         let over = calm_since.is_some_and(|since| now.since(since) >= micros(CALM));

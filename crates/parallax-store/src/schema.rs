@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0005_blocks.sql"),
     include_str!("schema/0006_counted.sql"),
     include_str!("schema/0007_learnt.sql"),
+    include_str!("schema/0008_our_side.sql"),
 ];
 
 /// "PLX1", so that no other program's database is taken for a store.

@@ -1,6 +1,7 @@
-//! What was last said of each site, so that "since" survives a restart.
+//! What was last said of each site, so that "since" survives a restart, and how our own side was.
 
-use parallax_model::Host;
+use parallax_model::{Host, UnixMicros};
+use rusqlite::OptionalExtension;
 
 use crate::{Store, StoreError, rows};
 
@@ -34,6 +35,25 @@ impl Store {
         .await
     }
 
+    /// Keeps how our own side is, in the caller's own JSON.
+    pub async fn put_our_side(&self, at: UnixMicros, state: String) -> Result<(), StoreError> {
+        self.write("put our side", move |w| {
+            let sql = "INSERT INTO our_side (id, at, state) VALUES (1, ?1, ?2)
+                ON CONFLICT (id) DO UPDATE SET at = excluded.at, state = excluded.state";
+            w.connection.prepare_cached(sql)?.execute((at.0, state)).map(drop)
+        })
+        .await
+    }
+
+    /// How our own side was, if that was kept since then.
+    pub async fn our_side(&self, since: UnixMicros) -> Result<Option<String>, StoreError> {
+        self.read("read our side", move |c| {
+            let mut statement = c.prepare_cached("SELECT state FROM our_side WHERE id = 1 AND at >= ?1")?;
+            statement.query_row([since.0], |row| row.get(0)).optional()
+        })
+        .await
+    }
+
     /// What was last said of every site, by name.
     pub async fn site_states(&self) -> Result<Vec<SiteState>, StoreError> {
         self.read("read site states", |c| {
@@ -43,5 +63,21 @@ impl Store {
             states.collect()
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixtures::{NOW, store};
+
+    #[tokio::test]
+    async fn how_our_own_side_was_is_known_for_a_while() {
+        let (_dir, store) = store();
+        assert_eq!(store.our_side(NOW).await.unwrap(), None);
+        for state in ["broken", "well"] {
+            store.put_our_side(NOW, state.to_owned()).await.unwrap();
+            assert_eq!(store.our_side(NOW).await.unwrap().as_deref(), Some(state));
+        }
+        assert_eq!(store.our_side(NOW.plus_secs(1)).await.unwrap(), None);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parallax_diagnose::Breaker;
 use parallax_model::{AgentId, Target, UnixMicros, Vantage};
 use prost::Message as _;
 
@@ -50,6 +51,16 @@ pub(super) struct Failed {
 }
 
 impl Board {
+    /// Whether our own side is broken, to be remembered over a restart.
+    pub(crate) const fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Takes up whether our own side was broken when the process last ended.
+    pub(crate) fn recall_breaker(&mut self, breaker: Breaker) {
+        self.breaker = breaker;
+    }
+
     /// What is learnt of some of the watched targets: of those whose turn it is, after [`KEEP_EVERY`] or when something else is said of
     /// them, the ones that were kept longest ago. At the end of the process (`all`) everybody's turn is once more.
     pub(crate) fn take_learnt(&mut self, now: UnixMicros, all: bool) -> Vec<(Target, Bytes)> {
