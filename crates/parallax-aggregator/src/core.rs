@@ -18,6 +18,7 @@ use crate::admission::Admission;
 use crate::authority::Authority;
 use crate::budget::ReportBudget;
 use crate::checks::Checks;
+use crate::ingest::Paces;
 use crate::limits::Limits;
 use crate::opt_outs::OptOuts;
 use crate::place::Places;
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     pub limits: Limits,
     /// Which agents are let in.
     pub(crate) admission: Admission,
+    /// How fast agents may talk.
+    pub(crate) paces: Paces,
     /// Where addresses are.
     pub places: Places,
     /// What may be probed, and what owners say.

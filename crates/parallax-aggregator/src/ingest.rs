@@ -3,6 +3,7 @@
 //! Identity is the certificate of the connection and place is its address; no message is believed about either.
 
 mod backlog;
+mod pace;
 mod talk;
 
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use parallax_proto::v1::agent::{
 use parallax_store::RedeemError;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -28,6 +30,7 @@ use crate::core::{Core, store_failed};
 use crate::lapsed::has_lapsed;
 use crate::sessions::OUTBOX;
 
+pub(crate) use pace::Paces;
 pub(crate) use talk::{HEARTBEAT, MAX_MESSAGE_BYTES, decoded_in_hand};
 use talk::{Shared, Talk};
 
@@ -93,6 +96,11 @@ impl AgentService for Ingest {
         if self.core.sessions.is_revoked(&agent) {
             return Err(Status::permission_denied("this agent's identity was revoked"));
         }
+        let mut pace = self.core.paces.of(&agent, Instant::now());
+        while let Some(until) = pace.wait(Instant::now()) {
+            tokio::time::sleep_until(until).await;
+        }
+        pace.take(0, Instant::now());
         let key = RequestedKey::from_csr(&request.into_inner().csr_der)
             .map_err(|e| Status::invalid_argument(e.to_string()))?;
         if has_lapsed(&leaf, self.core.now()) && !key.is_of(&leaf) {

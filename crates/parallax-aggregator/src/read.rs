@@ -106,6 +106,8 @@ pub struct Load {
     pub agents_limit: usize,
     /// Streams of agents that were refused.
     pub agents_refused: u64,
+    /// Messages that were read later than they came: their agents talked too fast.
+    pub messages_held_back: u64,
     /// Cells of windows that are taken: one for each agent and target.
     pub cells: usize,
     /// Cells that there are.

@@ -62,6 +62,7 @@ impl ReadSide for Reader {
             agents,
             agents_limit,
             agents_refused: self.core.admission.refused(),
+            messages_held_back: self.core.paces.held_back(),
             cells: cells.taken(),
             cells_limit: self.core.limits.cells,
             cells_refused: cells.refused(),

@@ -27,7 +27,7 @@ use crate::checks::{Checks, Surroundings};
 use crate::config::AggregatorConfig;
 use crate::core::Core;
 use crate::evaluation::Evaluation;
-use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES, decoded_in_hand};
+use crate::ingest::{HEARTBEAT, Ingest, MAX_MESSAGE_BYTES, Paces, decoded_in_hand};
 use crate::limits::Limits;
 use crate::listener::{self, Accepted, OwnTls, TlsSetupError, accept};
 use crate::opt_outs::OptOuts;
@@ -135,6 +135,7 @@ impl Aggregator {
             sessions,
             limits,
             admission: Admission::new(limits.agents),
+            paces: Paces::default(),
             places: Places::new(config.place.clone()),
             opt_outs: OptOuts::open(config.policy(), &config.opt_out, config.data_dir.clone(), now),
             snapshot,

@@ -14,7 +14,7 @@ mod vouch;
 mod wait;
 
 pub use exact::{Delays, ExactSite, Held};
-pub use fleet::{AckedThrough, Cargo, EPOCH, Fleet, FleetError};
+pub use fleet::{AckedThrough, Cargo, EPOCH, FLOOD, Fleet, FleetError};
 pub use mix::Mix;
 pub use names::ExactNames;
 pub use sites::{LoadSites, PAGE_BYTES, SITES};

@@ -9,6 +9,7 @@
 mod blocks;
 mod cage;
 mod columns;
+mod flood;
 mod postgres;
 mod process;
 mod prometheus;
@@ -50,8 +51,8 @@ struct Cli {
     /// The folder of PostgreSQL's programs; without it that peer is left out.
     #[arg(long)]
     postgres: Option<PathBuf>,
-    /// How many agents at once, one run each.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1_000, 5_000])]
+    /// How many agents at once, one run each. One alone is read at its pace: 80,000 results a second.
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 5_000])]
     streams: Vec<usize>,
     /// How many results each run sends, at least one batch of each agent.
     #[arg(long, default_value_t = 10_000_000)]
@@ -65,6 +66,9 @@ struct Cli {
     /// Run with `--streams` only: no smaller batches, no peers, nothing about bytes.
     #[arg(long)]
     only_load: bool,
+    /// Only what 99 agents feel of one that floods.
+    #[arg(long)]
+    flood: bool,
     /// Let the aggregator have so many MiB of memory and no more, in a control group of its own: it must live through every run.
     #[arg(long)]
     memory_mib: Option<u64>,
@@ -92,6 +96,9 @@ fn main() -> ExitCode {
 async fn measure(cli: &Cli) -> anyhow::Result<()> {
     // Only the first provider counts.
     drop(rustls::crypto::ring::default_provider().install_default());
+    if cli.flood {
+        return flood::measure(&cli.parallax).await;
+    }
     let mut report = Report::default();
     let columns: Vec<_> = views(1_000).iter().map(|results| encode(results)).collect();
     report.columns = columns::shares(&columns);
@@ -147,6 +154,11 @@ fn cargo_of(size: usize) -> (Cargo, Vec<String>) {
     (Cargo { batches: batches.into(), results: size as u64 }, sites.into_iter().collect())
 }
 
+/// So many of a hundred took no longer, in milliseconds.
+fn quantile_ms(acks: &[Duration], q: usize) -> f64 {
+    acks.get(acks.len() * q / 100).map_or(0.0, |d| d.as_secs_f64() * 1e3)
+}
+
 async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
     let (cargo, sites) = cargo_of(size);
     let server = Server::start(&cli.parallax, &sites, cli.memory_mib).await?;
@@ -186,7 +198,7 @@ async fn load(cli: &Cli, streams: usize, size: usize) -> anyhow::Result<Load> {
     let sent = (each * streams * size) as f64;
     let ns = |time: Duration| time.as_nanos() as f64 / sent;
     let wire: usize = cargo.batches.iter().map(prost::Message::encoded_len).sum();
-    let quantile = |q: usize| acks.get(acks.len() * q / 100).map_or(0.0, |d| d.as_secs_f64() * 1e3);
+    let quantile = |q| quantile_ms(&acks, q);
     Ok(Load {
         streams,
         batch: size,

@@ -459,6 +459,7 @@ status-open = Offene Vorfälle
 status-room = Platz
 status-room-text = { $agents } von { $limit } Prüfern, { $cells } von { $most } Paaren aus Prüfer und Website.
 status-refused-testers = Mangels Speicher wurden Prüfer seit dem Start { $count }-mal abgewiesen; sie behalten ihre Ergebnisse und versuchen es wieder.
+status-held-back = Prüfer sandten schneller, als sie dürfen: { $count }-mal seit dem Start wurde einer später gelesen; verloren geht nichts.
 status-refused-results = Mangels Speicher kamen { $count }-mal Ergebnisse, die nur im Verlauf zählen.
 status-version = Version
 status-now = Diese Seite ist von

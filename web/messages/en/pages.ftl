@@ -459,6 +459,7 @@ status-open = Open incidents
 status-room = Room
 status-room-text = { $agents } of { $limit } testers, { $cells } of { $most } pairs of tester and site.
 status-refused-testers = For want of memory, testers were turned away { $count } times since the start; they keep their results and try again.
+status-held-back = Testers sent faster than they may: { $count } times since the start, one was read later; nothing is lost.
 status-refused-results = For want of memory, results came { $count } times that count in the history only.
 status-version = Version
 status-now = This page is of

@@ -29,6 +29,7 @@ use tonic::{Status, Streaming};
 
 use super::Ingest;
 use super::backlog::{Turn, Turns, Waiting};
+use super::pace::Pace;
 use crate::admission::Admitted;
 use crate::core::{Core, store_failed};
 use crate::limits::Limits;
@@ -100,6 +101,7 @@ pub(super) struct Talk {
     journalling: FuturesOrdered<BoxFuture<'static, Journalled>>,
     /// Batches of its backlog.
     waiting: Waiting,
+    pace: Pace,
     _admitted: Admitted,
 }
 
@@ -120,7 +122,9 @@ impl Talk {
         outbox: Outbox,
         admitted: Admitted,
     ) -> Self {
+        let pace = ingest.core.paces.of(&agent, Instant::now());
         Self {
+            pace,
             core: Arc::clone(&ingest.core),
             bus: ingest.bus.clone(),
             agent,
@@ -237,6 +241,7 @@ impl Talk {
         let soft = self.core.tasks.soft().clone();
         loop {
             let room = self.journalling.len() < MAX_UNACKED_BATCHES as usize && self.waiting.has_room();
+            let too_fast = if room { self.pace.wait(Instant::now()) } else { None };
             let message = tokio::select! {
                 // Whose identity has ended brings in nothing more.
                 biased;
@@ -250,10 +255,13 @@ impl Talk {
                     self.journal(batch, turn).await?;
                     continue;
                 }
-                message = tokio::time::timeout(SILENCE, inbound.message()), if room => message,
+                () = tokio::time::sleep_until(too_fast.unwrap_or_else(Instant::now)), if too_fast.is_some() => continue,
+                message = tokio::time::timeout(SILENCE, inbound.message()), if room && too_fast.is_none() => message,
             };
             let message = message.map_err(|_| Status::deadline_exceeded("nothing was heard for 45 s"))??;
             let Some(message) = message else { return self.acknowledge_all().await };
+            let results = if let Some(In::Results(batch)) = &message.message { batch.count } else { 0 };
+            self.pace.take(results, Instant::now());
             match message.message {
                 Some(In::Results(batch)) => self.take(batch).await?,
                 Some(In::Heartbeat(beat)) => {

@@ -30,6 +30,8 @@ const WELCOME_DEADLINE: Duration = Duration::from_mins(1);
 const SILENCE: Duration = Duration::from_mins(1);
 /// Messages on their way from an agent's task into its stream.
 const OUTBOX: usize = 16;
+/// Batches that an agent has on their way that floods the aggregator: more than streams and connections hold.
+pub const FLOOD: usize = 1_000;
 /// The spool's life all these agents are in.
 pub const EPOCH: u64 = 1;
 
@@ -178,6 +180,61 @@ impl Fleet {
         }
         all.sort_unstable();
         Ok(all)
+    }
+
+    /// Every agent sends `each` batches, one in every span of this length, as agents do that see what they see. Returns how long each
+    /// ack took, in order of length.
+    pub async fn send_paced(
+        &mut self,
+        cargo: &Cargo,
+        each: usize,
+        every: Duration,
+    ) -> Result<Vec<Duration>, FleetError> {
+        let start = Instant::now();
+        let count = u32::try_from(self.agents.len()).unwrap_or(u32::MAX);
+        let mut sending = JoinSet::new();
+        for (n, mut agent) in (0..).zip(self.agents.drain(..)) {
+            let cargo = cargo.clone();
+            // One after the other, so that they do not wait for each other.
+            let first = start + every * n / count;
+            sending.spawn(async move {
+                let mut took = Vec::with_capacity(each);
+                for turn in 0..u32::try_from(each).unwrap_or(u32::MAX) {
+                    tokio::time::sleep_until(first + every * turn).await;
+                    took.extend(agent.send(&cargo, (n + turn) as usize, 1).await?);
+                }
+                Ok::<_, FleetError>((agent, took))
+            });
+        }
+        let mut all = Vec::with_capacity(each * sending.len());
+        while let Some(sent) = sending.join_next().await {
+            let (agent, took) = sent??;
+            self.agents.push(agent);
+            all.extend(took);
+        }
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// Every agent sends without a break for so long, [`FLOOD`] batches on their way whatever the aggregator allows. Returns how many
+    /// batches were acked.
+    pub async fn flood(&mut self, cargo: &Cargo, lasts: Duration) -> Result<usize, FleetError> {
+        let (until, mut sent) = (Instant::now() + lasts, 0);
+        self.allow_unacked(FLOOD);
+        while Instant::now() < until {
+            sent += self.send(cargo, FLOOD).await?.len();
+        }
+        Ok(sent)
+    }
+
+    /// Takes these agents too.
+    pub fn join(&mut self, others: Self) {
+        self.agents.extend(others.agents);
+    }
+
+    /// One of the agents, as a fleet of its own.
+    pub fn split_one(&mut self) -> Option<Self> {
+        self.agents.pop().map(|agent| Self { agents: vec![agent] })
     }
 
     /// Lets every agent have so many batches on their way, whatever the aggregator allows.
