@@ -126,12 +126,16 @@ fn what_was_learnt_keeps_the_verdict_over_a_restart() {
     }
 }
 
-/// A play of two sites that has run until something broke, with all of what there is to learn.
+/// A play of three sites that has run until something broke with two of them, with all of what there is to learn.
 fn troubled() -> Play {
-    let mut play = Play::sites(2);
+    let mut play = Play::sites(3);
     for s in 0..BREAKS + 60 {
         play.run_with(s..s + 1, |agent, target| {
-            let mut seen = if target == 0 { pop(agent, s) } else { one_network(agent, s) };
+            let mut seen = match target {
+                0 => pop(agent, s),
+                1 => one_network(agent, s),
+                _ => result(200).as_ref().clone(),
+            };
             seen.dns.addresses = vec![[192, 0, 2, if s < BREAKS - 10 { 1 } else { 2 }].into()];
             seen
         });
@@ -148,7 +152,7 @@ fn the_state_after_a_restart_is_the_state_before() {
     let mut play = troubled();
     let now = BREAKS + 59;
     let before = play.board.take_learnt(at(now), true);
-    assert_eq!((before.len(), bytes(&before) / 40), (2, 71), "two sites with 20 agents each");
+    assert_eq!((before.len(), bytes(&before) / 60), (3, 68), "three sites with 20 agents each");
     play.restart(now, now, before.clone());
     play.evaluate(now);
     assert_eq!(play.board.take_learnt(at(now), true), [], "nothing is due in the moment it began");
@@ -167,7 +171,7 @@ fn agents_that_do_not_come_back_say_nothing_and_are_remembered_for_a_day() {
     for hours in [1, 23, 25] {
         let began = now + hours * 3_600;
         play.restart(now, began, std::mem::take(&mut kept));
-        assert_eq!(play.board.cells.taken(), if hours < 24 { 40 } else { 0 });
+        assert_eq!(play.board.cells.taken(), if hours < 24 { 60 } else { 0 });
         play.evaluate(began);
         for target in &play.targets {
             let around = Around { reported: &Arc::default(), connected: &[], silent: &BTreeSet::new() };
