@@ -192,11 +192,18 @@ impl Evaluation {
     /// Keeps how our own side stands when that is news.
     async fn keep_our_side(&mut self, now: UnixMicros) {
         let breaker = self.board.breaker();
-        if std::mem::replace(&mut self.our_side, breaker.stands()) == self.our_side {
+        let stands = breaker.stands();
+        if stands == self.our_side {
             return;
         }
         match serde_json::to_string(breaker) {
-            Ok(state) => Self::noted("keep our side", self.core.store.put_our_side(now, state).await),
+            Ok(state) => {
+                let kept = self.core.store.put_our_side(now, state).await;
+                if kept.is_ok() {
+                    self.our_side = stands;
+                }
+                Self::noted("keep our side", kept);
+            }
             Err(error) => tracing::error!(%error, "how our own side stands cannot be written as JSON"),
         }
     }

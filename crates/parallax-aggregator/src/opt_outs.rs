@@ -29,7 +29,7 @@ mod known;
 mod records;
 mod zone;
 
-/// Questions that are on their way at the same time.
+/// Questions that are on their way at the same time: of a round, and again so many that somebody waits for.
 const AT_ONCE: usize = 32;
 /// How long a visitor waits for what an owner says before the first test; what is said later counts from then on.
 const FIRST_WAIT: Duration = Duration::from_millis(1_500);
@@ -171,8 +171,11 @@ impl Core {
         let zone_first = (way == Way::Thorough).then_some(&self.opt_outs.usual);
         stream::iter(domains)
             .for_each_concurrent(AT_ONCE, async |domain| {
-                // Never closed.
-                let _room = self.opt_outs.at_once.acquire().await.ok();
+                // Never closed. Rounds have bounds of their own, and nobody who waits stands behind one.
+                let _room = match way {
+                    Way::Short => self.opt_outs.at_once.acquire().await.ok(),
+                    Way::Thorough => None,
+                };
                 let answer = self.opt_outs.records.ask(&domain, zone_first).await;
                 self.take_answer(&domain, answer);
             })
@@ -185,13 +188,31 @@ impl Core {
         if !state.known.note(domain, (answer, source), now) {
             return;
         }
-        let domains = state.known.opted_out().count();
-        metrics::gauge!("parallax_opted_out_domains").set(domains as f64);
-        tracing::info!(opted_out = answer == Answer::OptedOut, domains, "an owner's wish changed");
+        tracing::info!(opted_out = answer == Answer::OptedOut, "an owner's wish changed");
+        self.refuse_anew(&state);
+    }
+
+    /// Refuses who is out now, and nobody else, and tells agents.
+    fn refuse_anew(&self, state: &State) {
+        metrics::gauge!("parallax_opted_out_domains").set(state.known.opted_out().count() as f64);
         let after = Arc::new(policy(&self.opt_outs.usual, &state.known));
         let before = self.opt_outs.policy.swap(Arc::clone(&after));
         self.schedule_dirty.notify_one();
         self.tell_agents(&before, &after);
+    }
+
+    /// The domains to ask for in a round; who is forgotten is not refused any longer.
+    fn next_round(&self) -> Vec<Host> {
+        let watched = self.watched();
+        let shown = self.snapshot.sites();
+        let hosts = watched.keys().map(|target| &target.host).chain(shown.iter().map(|site| &site.host));
+        let mut state = lock(&self.opt_outs.state);
+        let before = state.known.opted_out().count();
+        let due = state.known.round(hosts, self.now());
+        if state.known.opted_out().count() != before {
+            self.refuse_anew(&state);
+        }
+        due
     }
 
     /// Takes from every agent what is not probed any more, and gives back what is again.
@@ -219,17 +240,18 @@ pub(crate) async fn keep_asking(core: Arc<Core>) {
     loop {
         tokio::select! {
             _ = rounds.tick() => {}
-            () = soft.cancelled() => return,
+            () = soft.cancelled() => return core.opt_outs.keep(&mut written).await,
         }
         core.opt_outs.records.follow_system();
-        let watched = core.watched();
-        let shown = core.snapshot.sites();
-        let hosts = watched.keys().map(|target| &target.host).chain(shown.iter().map(|site| &site.host));
-        let due = lock(&core.opt_outs.state).known.round(hosts, core.now());
+        let due = core.next_round();
         let began = Instant::now();
+        // Who is not reached in this time is asked for first in the next round.
+        let asking = tokio::time::timeout(core.opt_outs.every, core.ask_all(due, Way::Thorough));
         tokio::select! {
-            () = core.ask_all(due, Way::Thorough) => {}
-            () = soft.cancelled() => return,
+            asked = asking => if asked.is_err() {
+                tracing::warn!("too many owners' name servers are silent: not every record was asked for in this round");
+            },
+            () = soft.cancelled() => return core.opt_outs.keep(&mut written).await,
         }
         metrics::histogram!("parallax_opt_out_round_seconds").record(began.elapsed().as_secs_f64());
         // An agent that was given its schedule in the moment of a change may have missed it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_model::{CheckId, Host, Incident, IncidentId, Target, UnixMicros, Vantage};
-use parallax_policy::Note;
+use parallax_policy::{Note, Policy};
 use parallax_runtime::Tasks;
 use parallax_store::{CheckRecord, HourRow, MinuteRow, ReportRow};
 use tokio::sync::watch;
@@ -70,12 +70,7 @@ impl ReadSide for Reader {
     }
 
     fn parse(&self, typed: &str) -> Result<Target, CheckRefusal> {
-        let refused = |r: parallax_policy::Refusal| CheckRefusal::Input {
-            reason: r.reason().as_str().to_owned(),
-            code: r.code().as_str().to_owned(),
-            message: r.to_string(),
-        };
-        self.core.policy().parse_target(typed).map(|p| p.target).map_err(refused)
+        parsed(typed, &self.core.policy())
     }
 
     fn notes(&self, target: &Target) -> Vec<Note> {
@@ -156,14 +151,22 @@ impl ReadSide for Reader {
             let incidents = self.core.store.incidents(site, open_only, limit).await;
             let mut incidents = incidents.map_err(|e| Self::failed("read incidents", &e))?;
             let policy = self.core.policy();
-            incidents.retain(|incident| !policy.is_opted_out(&incident.site));
+            let is_out = |incident: &Incident| policy.is_opted_out(&incident.site);
+            if incidents.iter().any(is_out) {
+                let more = self.core.store.incidents(site, open_only, MAX_INCIDENTS).await;
+                incidents = more.map_err(|e| Self::failed("read incidents", &e))?;
+                incidents.retain(|incident| !is_out(incident));
+                incidents.truncate(limit as usize);
+            }
             Ok(incidents)
         })
     }
 
     fn incident(&self, id: IncidentId) -> BoxFuture<'_, Result<Option<Incident>, ReadError>> {
         Box::pin(async move {
-            self.core.store.incident(id).await.map_err(|e| Self::failed("read an incident", &e))
+            let found =
+                self.core.store.incident(id).await.map_err(|e| Self::failed("read an incident", &e))?;
+            Ok(found.filter(|incident| !self.core.policy().is_opted_out(&incident.site)))
         })
     }
 
@@ -175,7 +178,8 @@ impl ReadSide for Reader {
         Box::pin(async move {
             let place = from.map(|address| self.core.places.of(address)).unwrap_or_default();
             let near = Near { asns: place.asn.into_iter().collect(), country: place.country };
-            let target = self.parse(typed)?;
+            // Whatever was known of its owner: that is asked for again, if it was long ago.
+            let target = parsed(typed, self.core.opt_outs.usual_policy())?;
             if !self.core.checks.is_joined(&target) {
                 self.core.ask_owner(&target.host, Wish::Visitors).await?;
             }
@@ -186,11 +190,13 @@ impl ReadSide for Reader {
 
     fn find_check(&self, id: CheckId) -> BoxFuture<'_, Result<Option<CheckStream>, ReadError>> {
         Box::pin(async move {
+            let policy = self.core.policy();
+            let may_be_shown = |target: &Target| !policy.is_opted_out(&target.host);
             if let Some(stream) = self.core.checks.find(id) {
-                return Ok(Some(stream));
+                return Ok(Some(stream).filter(|stream| may_be_shown(&stream.target)));
             }
             let record = self.core.store.check(id).await.map_err(|e| Self::failed("read a check", &e))?;
-            Ok(record.and_then(|r| {
+            Ok(record.filter(|r| may_be_shown(&r.target)).and_then(|r| {
                 let events = kept::read(&r.events)?;
                 Some(CheckStream::new((id, r.target, true), events, None))
             }))
@@ -213,7 +219,7 @@ impl ReadSide for Reader {
             let counted =
                 self.core.store.add_report(row).await.map_err(|e| Self::failed("keep a report", &e))?;
             if counted {
-                let counting = self.core.count_reports(&report.site).await;
+                let counting = self.core.count_reports(&report.site, true).await;
                 counting.map_err(|e| Self::failed("count reports", &e))?;
             }
             Ok(counted)
@@ -244,6 +250,16 @@ impl ReadSide for Reader {
     fn now(&self) -> UnixMicros {
         self.core.now()
     }
+}
+
+/// What was typed, as far as a policy allows it to be probed.
+fn parsed(typed: &str, policy: &Policy) -> Result<Target, CheckRefusal> {
+    let refused = |r: parallax_policy::Refusal| CheckRefusal::Input {
+        reason: r.reason().as_str().to_owned(),
+        code: r.code().as_str().to_owned(),
+        message: r.to_string(),
+    };
+    policy.parse_target(typed).map(|p| p.target).map_err(refused)
 }
 
 /// Adds the minute that runs; a part of it may have been written when the process last ended.

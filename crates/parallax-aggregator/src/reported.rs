@@ -14,6 +14,7 @@ use parallax_store::StoreError;
 use tokio::time::MissedTickBehavior;
 
 use crate::core::{Core, lock, store_failed};
+use crate::opt_outs::Wish;
 use crate::panel::Near;
 
 /// How far back reports count as "now", in seconds.
@@ -94,21 +95,20 @@ pub(crate) async fn keep_counting(core: Arc<Core>) {
     let soft = core.tasks.soft().clone();
     let mut turn = tokio::time::interval(RECOUNT_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // What was reported before the start still counts, although nobody touches it.
-    let mut sites = core.reported_lately().await;
+    // What was reported before the start still counts, although nobody touches it. A surge of then has sent its probes.
+    for site in core.reported_lately().await {
+        core.recount(&site, false).await;
+    }
     loop {
         tokio::select! {
             _ = turn.tick() => {}
             () = soft.cancelled() => return,
         }
-        sites.extend(core.reports.all().into_keys());
-        for site in std::mem::take(&mut sites) {
+        for site in core.reports.all().into_keys() {
             if soft.is_cancelled() {
                 return;
             }
-            if let Err(error) = core.count_reports(&site).await {
-                drop(store_failed("count reports", &error));
-            }
+            core.recount(&site, true).await;
         }
     }
 }
@@ -128,8 +128,15 @@ impl Core {
             .collect()
     }
 
-    /// Counts a site's reports again; a surge that was none before sends probes.
-    pub(crate) async fn count_reports(&self, site: &Host) -> Result<(), StoreError> {
+    /// Counts a site's reports again, as far as the store allows.
+    async fn recount(self: &Arc<Self>, site: &Host, probes: bool) {
+        if let Err(error) = self.count_reports(site, probes).await {
+            drop(store_failed("count reports", &error));
+        }
+    }
+
+    /// Counts a site's reports again; a surge that was none before sends `probes`.
+    pub(crate) async fn count_reports(self: &Arc<Self>, site: &Host, probes: bool) -> Result<(), StoreError> {
         let now = self.now();
         let since = now.plus_secs(-REPORTS_WINDOW_S);
         let mut counts = self.store.report_counts(site, since).await?;
@@ -147,19 +154,22 @@ impl Core {
         let near = Near { asns: most_reported(&by_asn), country: None };
         let before = self.reports.set(site, Reported { counts, by_asn });
         let surged = counts.surge && !before.is_some_and(|before| before.counts.surge);
-        if surged {
-            self.look_closer(site, &near);
+        if surged && probes {
+            self.look_closer(site, &near).await;
         }
         Ok(())
     }
 
     /// Starts a check that stands near the reporters. Under a busy budget the running or coming checks must do.
-    fn look_closer(&self, site: &Host, near: &Near) {
+    async fn look_closer(self: &Arc<Self>, site: &Host, near: &Near) {
         metrics::counter!("parallax_report_surges_total").increment(1);
         let known = self.snapshot.site(site).map(|view| view.target.clone());
         let target =
             known.or_else(|| self.policy().parse_target(site.as_str()).ok().map(|parsed| parsed.target));
         let Some(target) = target else { return };
+        if self.ask_owner(site, Wish::Visitors).await.is_err() || self.policy().is_opted_out(site) {
+            return;
+        }
         match self.checks.start(target, near) {
             Ok(check) => tracing::debug!(check.id = %check.id, "a surge of reports sends probes"),
             Err(refusal) => tracing::debug!(%refusal, "a surge of reports cannot send probes now"),

@@ -16,12 +16,13 @@ pub const OPT_OUT_TEXT: &str = "parallax-optout=yes";
 pub const MAX_OPT_OUT_DOMAINS: usize = 4;
 
 /// The domains that may speak for a host, the widest first: the domain somebody registered, those between it and the host, the host.
-/// Of more than [`MAX_OPT_OUT_DOMAINS`] those nearest to the host are left out, but not the host itself. None for an address.
+/// Of more than [`MAX_OPT_OUT_DOMAINS`] those nearest to the host are left out, but not the host itself. None for an address, and for a suffix under which others register.
 pub fn opt_out_domains(host: &Host) -> Vec<Host> {
     if host.ip().is_some() {
         return Vec::new();
     }
-    let top = registrable_domain(host).unwrap_or(host.as_str());
+    // A suffix under which others register belongs to no one site: its record would speak for all of them.
+    let Some(top) = registrable_domain(host) else { return Vec::new() };
     let up = std::iter::successors(Some(host.as_str()), |name| {
         name.split_once('.').map(|(_, above)| above).filter(|above| above.len() >= top.len())
     });
@@ -52,7 +53,7 @@ mod tests {
             ("www.example.com", &["example.com", "www.example.com"]),
             ("a.b.example.co.uk", &["example.co.uk", "b.example.co.uk", "a.b.example.co.uk"]),
             ("somebody.github.io", &["somebody.github.io"]),
-            ("github.io", &["github.io"]),
+            ("github.io", &[]),
             (
                 "a.b.c.d.e.example.com",
                 &["example.com", "e.example.com", "d.e.example.com", "a.b.c.d.e.example.com"],

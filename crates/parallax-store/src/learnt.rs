@@ -40,10 +40,12 @@ impl Store {
             let sql = "SELECT target, at, state FROM learnt WHERE +at >= ?1 ORDER BY target";
             let mut statement = c.prepare_cached(sql)?;
             let learnt = statement.query_map([since.0], |row| {
+                // A target that another version wrote and this one does not know is missing too.
+                let Ok(target) = rows::text(row, 0) else { return Ok(None) };
                 let state = Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?);
-                Ok(LearntRow { target: rows::text(row, 0)?, at: rows::time(row, 1)?, state })
+                Ok(Some(LearntRow { target, at: rows::time(row, 1)?, state }))
             })?;
-            learnt.collect()
+            learnt.filter_map(Result::transpose).collect()
         })
         .await
     }

@@ -16,12 +16,10 @@ const FILE: &str = "opt-outs.json";
 /// The domains that were opted out when they were written last; none where there is no such file, or it cannot be read.
 pub(super) fn read(dir: &Path) -> Vec<Host> {
     let read = fs::read(dir.join(FILE))
-        .and_then(|text| serde_json::from_slice::<Vec<Host>>(&text).map_err(io::Error::from));
+        .and_then(|text| serde_json::from_slice::<Vec<String>>(&text).map_err(io::Error::from));
     match read {
-        Ok(mut domains) => {
-            domains.truncate(MAX_DOMAINS);
-            domains
-        }
+        // A name that is none any more takes no other with it.
+        Ok(domains) => domains.iter().filter_map(|name| name.parse().ok()).take(MAX_DOMAINS).collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => {
             tracing::warn!(%error, file = FILE, "who was opted out cannot be read; it will be found out anew");
@@ -52,7 +50,9 @@ mod tests {
         write(dir.path(), &domains).expect("it is written");
         write(dir.path(), &domains[1..]).expect("and again");
         assert_eq!(read(dir.path()), domains[1..]);
-        for damaged in ["", "[\"a.com\"", "[\"a.com\", \"not a host\"]", "{}"] {
+        fs::write(dir.path().join(FILE), "[\"not a host\", \"a.com\"]").expect("it is written");
+        assert_eq!(read(dir.path()), domains[..1]);
+        for damaged in ["", "[\"a.com\"", "{}"] {
             fs::write(dir.path().join(FILE), damaged).expect("it is written");
             assert_eq!(read(dir.path()), [], "{damaged:?}");
         }

@@ -108,21 +108,21 @@ impl Known {
         // Stable: of those never asked for, and of the same moment, by name.
         due.sort();
         due.dedup();
-        due.sort_by_key(|domain| self.domains.get(domain).map(|noted| noted.asked_at));
+        // Whose servers were silent comes last: they must not hold up owners whose servers answer.
+        due.sort_by_key(|domain| self.domains.get(domain).map(|noted| (!noted.clear, noted.asked_at)));
         due.truncate(MAX_DOMAINS);
         due
     }
 
-    /// Takes an answer; `true` when a domain is opted out by it, or is so no longer.
+    /// Takes an answer; `true` when a domain is opted out by it, or any is so no longer.
     pub(crate) fn note(
         &mut self,
         domain: &Host,
         (answer, source): (Answer, Source),
         now: UnixMicros,
     ) -> bool {
-        if !self.domains.contains_key(domain) && self.domains.len() >= MAX_DOMAINS {
-            self.forget_one();
-        }
+        let full = !self.domains.contains_key(domain) && self.domains.len() >= MAX_DOMAINS;
+        let forgotten = full && self.forget_one();
         let fresh =
             Noted { opted_out: false, asked_at: now, clear: false, zone_said_at: None, wanted_at: now };
         let noted = self.domains.entry(domain.clone()).or_insert(fresh);
@@ -134,7 +134,7 @@ impl Known {
             noted.opted_out = answer == Answer::OptedOut;
             noted.zone_said_at = Some(now).filter(|_| source == Source::Zone);
         }
-        noted.opted_out != before
+        forgotten || noted.opted_out != before
     }
 
     /// Domains whose owners ask not to be tested.
@@ -142,12 +142,11 @@ impl Known {
         self.domains.iter().filter(|(_, noted)| noted.opted_out).map(|(domain, _)| domain)
     }
 
-    /// Makes room: what is opted out goes last.
-    fn forget_one(&mut self) {
+    /// Makes room: what is opted out goes last. Returns whether it was.
+    fn forget_one(&mut self) -> bool {
         let oldest = self.domains.iter().min_by_key(|(_, noted)| (noted.opted_out, noted.asked_at));
-        if let Some(domain) = oldest.map(|(domain, _)| domain.clone()) {
-            self.domains.remove(&domain);
-        }
+        let oldest = oldest.map(|(domain, _)| domain.clone());
+        oldest.and_then(|domain| self.domains.remove(&domain)).is_some_and(|noted| noted.opted_out)
     }
 }
 
@@ -243,7 +242,8 @@ mod tests {
         assert_eq!(known.round(&sites, at(0)), hosts(&["a.com", "b.com", "www.b.com"]));
         known.note(&host("a.com"), said(Answer::Absent), at(2));
         known.note(&host("b.com"), said(Answer::Absent), at(1));
-        known.note(&host("www.b.com"), said(Answer::Unclear), at(3));
+        // Whose servers are silent comes last, however long ago they were asked.
+        known.note(&host("www.b.com"), said(Answer::Unclear), at(0));
         known.note(&host("out.com"), said(Answer::OptedOut), at(0));
         known.note(&host("visited.com"), said(Answer::Absent), at(3));
         let due = known.round(&sites, at(100));
@@ -276,5 +276,10 @@ mod tests {
         assert_eq!(known.domains.len(), MAX_DOMAINS);
         assert!(!known.domains.contains_key(&host("n0.com")));
         assert_eq!(known.opted_out().count(), 1);
+        known.domains.retain(|_, noted| noted.opted_out);
+        for n in 1..MAX_DOMAINS {
+            known.note(&host(&format!("n{n}.com")), said(Answer::OptedOut), at(2));
+        }
+        assert!(known.note(&host("one.more"), said(Answer::Absent), at(3)), "one is out no longer");
     }
 }

@@ -13,7 +13,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use parallax_model::Host;
 use parallax_policy::{OPT_OUT_LABEL, Policy, says_opt_out};
 
@@ -126,17 +126,19 @@ impl Records {
 }
 
 async fn ask_resolver(resolver: &TokioResolver, name: Name) -> Answer {
-    match tokio::time::timeout(QUESTION_DEADLINE, resolver.lookup(name, RecordType::TXT)).await {
-        Ok(Ok(lookup)) => {
-            let texts = lookup.answers().iter().filter_map(|record| match &record.data {
-                RData::TXT(txt) => Some(txt.txt_data.concat()),
-                _ => None,
-            });
-            read(texts)
-        }
+    match tokio::time::timeout(QUESTION_DEADLINE, resolver.lookup(name.clone(), RecordType::TXT)).await {
+        Ok(Ok(lookup)) => read(texts_of(lookup.answers(), &name)),
         Ok(Err(error)) => means(&error),
         Err(_) => Answer::Unclear,
     }
+}
+
+/// The texts that stand at a name itself: what stands at a name that it is an alias of is another owner's.
+pub(super) fn texts_of<'a>(records: &'a [Record], name: &'a Name) -> impl Iterator<Item = Vec<u8>> + 'a {
+    records.iter().filter(|record| record.name == *name).filter_map(|record| match &record.data {
+        RData::TXT(txt) => Some(txt.txt_data.concat()),
+        _ => None,
+    })
 }
 
 /// What the texts of an answer mean.
@@ -178,7 +180,6 @@ fn set_options(options: &mut ResolverOpts, remembers: u64) {
 mod tests {
     use hickory_resolver::net::NoRecords;
     use hickory_resolver::proto::op::{Message, MessageType, Metadata, OpCode, Query};
-    use hickory_resolver::proto::rr::Record;
     use hickory_resolver::proto::rr::rdata::{A, CNAME, NS, TXT};
     use tokio::net::UdpSocket;
     use tokio::task::JoinSet;
@@ -198,6 +199,21 @@ mod tests {
             (NetError::NoConnections, Answer::Unclear),
         ] {
             assert_eq!(means(&error), answer, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_stands_at_an_alias_is_another_owners() {
+        let (own, other) = (name("_parallax-optout.www.owner.com."), name("_parallax-optout.cdn.example."));
+        let yes = || RData::TXT(TXT::new(vec!["parallax-optout=yes".to_owned()]));
+        let alias = Record::from_rdata(own.clone(), 0, RData::CNAME(CNAME(other.clone())));
+        for (at, answer) in [
+            (&own, Answer::OptedOut),
+            (&name("_Parallax-OptOut.WWW.owner.com."), Answer::OptedOut),
+            (&other, Answer::Absent),
+        ] {
+            let records = [alias.clone(), Record::from_rdata(at.clone(), 0, yes())];
+            assert_eq!(read(texts_of(&records, &own)), answer, "{at}");
         }
     }
 

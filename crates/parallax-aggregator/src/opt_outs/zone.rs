@@ -17,7 +17,7 @@ use parallax_model::Host;
 use parallax_policy::{Policy, opt_out_domains};
 
 use super::known::Answer;
-use super::records::read;
+use super::records::{read, texts_of};
 
 /// Servers of a zone that are asked at most, one after the other.
 const MAX_SERVERS: usize = 2;
@@ -36,18 +36,21 @@ pub(super) async fn ask(
         let Ok(vetted) = policy.vet_name_server(&server, &addresses) else { continue };
         let Some(address) = vetted.first().map(|vetted| vetted.socket_addr().ip()) else { continue };
         let answer = ask_one(SocketAddr::new(address, port), name).await;
-        if let Some(answer) = answer.as_ref().and_then(meaning) {
+        if let Some(answer) = answer.as_ref().and_then(|answer| meaning(answer, name)) {
             return Some(answer);
         }
     }
     None
 }
 
-/// The servers of the zone that holds a domain: of the longest name that has some.
+/// The servers of the zone that holds a domain: of the longest name that has some of its own. Those of a name that it is an alias of are
+/// somebody else's.
 async fn servers_of(resolver: &TokioResolver, domain: &Host) -> Vec<Host> {
     for zone in opt_out_domains(domain).iter().rev() {
-        let Ok(lookup) = resolver.lookup(format!("{zone}."), RecordType::NS).await else { continue };
-        let servers = lookup.answers().iter().filter_map(|record| match &record.data {
+        let Ok(apex) = Name::from_ascii(format!("{zone}.")) else { continue };
+        let Ok(lookup) = resolver.lookup(apex.clone(), RecordType::NS).await else { continue };
+        let own = lookup.answers().iter().filter(|record| record.name == apex);
+        let servers = own.filter_map(|record| match &record.data {
             RData::NS(server) => host_of(&server.0),
             _ => None,
         });
@@ -71,16 +74,11 @@ async fn ask_one(server: SocketAddr, name: &Name) -> Option<Message> {
     answer.ok().flatten()?.ok().map(DnsResponse::into_message)
 }
 
-/// What an answer means: nothing unless it speaks with authority, is whole, and is about the zone itself.
-fn meaning(answer: &Message) -> Option<Answer> {
+/// What an answer means: nothing unless it speaks with authority, is whole, and is about this name itself, and not one it is an alias of.
+fn meaning(answer: &Message, name: &Name) -> Option<Answer> {
     let head = &answer.metadata;
     let speaks = matches!(head.response_code, ResponseCode::NoError | ResponseCode::NXDomain);
-    let texts = || {
-        answer.answers.iter().filter_map(|record| match &record.data {
-            RData::TXT(txt) => Some(txt.txt_data.concat()),
-            _ => None,
-        })
-    };
+    let texts = || texts_of(&answer.answers, name);
     let elsewhere = texts().next().is_none() && !answer.answers.is_empty();
     (head.authoritative && speaks && !head.truncation && !elsewhere).then(|| read(texts()))
 }

@@ -209,7 +209,7 @@ impl Track {
         self.total > 0.0 || self.last_good.is_some() || !self.habits.is_empty()
     }
 
-    /// Writes what [`recall`](Self::recall) reads.
+    /// Writes what the next start reads.
     pub(super) fn keep(&self, kept: &mut Writer<'_>, ways: &mut Ways) {
         kept.moment(self.heard);
         for number in [self.total, self.fails, self.client_errors] {

@@ -33,7 +33,7 @@ pub(crate) async fn show(State(app): App, visit: Visit, request: HeaderMap) -> R
     page(&About { t: visit.t, frame, network, record }, StatusCode::OK, &request)
 }
 
-/// `GET /probes`: the address that our testers give in their User-Agent.
+/// `GET /probes`: the address that a tester's User-Agent may give.
 pub(crate) async fn probes(visit: Visit) -> Redirect {
     Redirect::permanent(&format!("{}/about#owners", visit.t.base()))
 }
