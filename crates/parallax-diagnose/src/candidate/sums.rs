@@ -19,11 +19,11 @@ use crate::probes::Probes;
 /// Attributes of which few values occur together: what shares a way to the site, and what shares a place.
 const JOINTS: &[&[Attribute]] = &[
     &[Attribute::Family, Attribute::Protocol, Attribute::Network, Attribute::Resolver, Attribute::Address],
-    &[Attribute::Region, Attribute::Country, Attribute::Pop, Attribute::Family],
+    // An address has one family.
+    &[Attribute::Region, Attribute::Country, Attribute::Pop, Attribute::Family, Attribute::Address],
     &[Attribute::Region, Attribute::Country, Attribute::Pop, Attribute::Protocol],
     &[Attribute::Region, Attribute::Country, Attribute::Pop, Attribute::Network],
     &[Attribute::Region, Attribute::Country, Attribute::Pop, Attribute::Resolver],
-    &[Attribute::Region, Attribute::Country, Attribute::Pop, Attribute::Address],
     &[Attribute::Asn, Attribute::Region, Attribute::Country],
     &[Attribute::Asn, Attribute::Family, Attribute::Protocol],
     &[Attribute::Asn, Attribute::Pop, Attribute::Address],
