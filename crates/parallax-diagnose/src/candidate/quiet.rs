@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 
 use super::sums::mixed;
-use super::{EVERYBODY_COST, LIVE_AGENTS, MAX_DENSE, Name, TEMPLATES, Template, Values};
+use super::values::ScopeKeys;
+use super::{EVERYBODY_COST, LIVE_AGENTS, Name, TEMPLATES, Template, Values};
 use crate::column::Mix;
 use crate::evidence::{Evidence, Influence};
 use crate::look::{Looks, Scratch};
@@ -119,7 +120,7 @@ impl<'a> Scene<'a> {
 
     /// The scopes of a template in which enough fail, without those that were told already; `None` when there are too many.
     fn scopes(&mut self, template: &Template, values: &Values) -> Option<Vec<Told>> {
-        let keys = Keys::of(template, values)?;
+        let keys = values.keys(template.attributes)?;
         let mut scopes = self.failing_in(&keys, template.failing);
         let mut live = 0;
         for told in &mut scopes {
@@ -136,7 +137,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The scopes in which so many agents fail, without the weight of those that say no there.
-    fn failing_in(&self, keys: &Keys<'_>, least: u32) -> Vec<Told> {
+    fn failing_in(&self, keys: &ScopeKeys<'_>, least: u32) -> Vec<Told> {
         let columns = self.probes.columns;
         // By key: agents that fail and the last of them; and one more than the place of what is told, 0 where nothing is.
         let (mut agents, mut places) = (vec![(0, 0); keys.room], vec![0_usize; keys.room]);
@@ -183,31 +184,4 @@ impl<'a> Scene<'a> {
 
 impl Told {
     const NOTHING: Self = Self { example: 0, look: 0.0, yes: 0.0, no: 0.0, rows: 0, cost: 0.0 };
-}
-
-/// The numbers of a template's scopes, by row; 0 where no scope is live.
-struct Keys<'a> {
-    first: &'a [u32],
-    second: Option<(&'a [u32], usize)>,
-    /// One more than the largest.
-    room: usize,
-}
-
-impl<'a> Keys<'a> {
-    /// `None` when there are too many scopes.
-    fn of(template: &Template, values: &'a Values) -> Option<Self> {
-        let of = |place: usize| template.attributes.get(place).map(|attribute| values.ids(*attribute));
-        let ((first, live), second) = (of(0)?, of(1));
-        let room = live * second.map_or(1, |(_, live)| live);
-        (room <= MAX_DENSE).then_some(Self { first, second, room })
-    }
-
-    fn at(&self, row: usize) -> usize {
-        let first = self.first[row] as usize;
-        match self.second {
-            None => first,
-            Some((ids, live)) if first != 0 && ids[row] != 0 => first * live + ids[row] as usize,
-            Some(_) => 0,
-        }
-    }
 }

@@ -125,24 +125,18 @@ impl<'a> Sums<'a> {
 
     /// Whether enough rows fail together in any scope of a template; where many fail it is not asked, for then they nearly always do.
     fn may_be_live(&self, template: &Template) -> bool {
-        let of = |place: usize| template.attributes.get(place).map_or((&[][..], 1), |a| self.values.ids(*a));
-        let ((first, firsts), (second, seconds)) = (of(0), of(1));
-        if firsts <= 1 || template.attributes.len() > 1 && seconds <= 1 {
+        let is_dead = |attribute: &Attribute| self.values.ids(*attribute).1 <= 1;
+        if template.attributes.iter().any(is_dead) {
             return false;
         }
         let failing = &self.probes.failing;
-        if failing.len() > FEW_FAILING || firsts * seconds > MAX_DENSE {
-            return true;
-        }
-        let mut counts = vec![0_u32; firsts * seconds];
-        failing.iter().map(|row| *row as usize).any(|row| {
-            let other = second.get(row).copied().unwrap_or(0) as usize;
-            if first[row] == 0 || seconds > 1 && other == 0 {
-                return false;
-            }
-            let count = &mut counts[first[row] as usize * seconds + other];
-            *count += 1;
-            *count >= template.failing
+        let keys = self.values.keys(template.attributes).filter(|_| failing.len() <= FEW_FAILING);
+        let Some(keys) = keys else { return true };
+        let mut counts = vec![0_u32; keys.room];
+        failing.iter().any(|row| {
+            let key = keys.at(*row as usize);
+            counts[key] += 1;
+            key != 0 && counts[key] >= template.failing
         })
     }
 

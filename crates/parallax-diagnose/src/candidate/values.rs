@@ -2,7 +2,7 @@
 
 use parallax_model::Attribute;
 
-use super::LIVE_FAILING;
+use super::{LIVE_FAILING, MAX_DENSE};
 use crate::members::Sets;
 use crate::probes::Probes;
 
@@ -31,6 +31,14 @@ impl Values {
     pub(super) fn ids(&self, attribute: Attribute) -> (&[u32], usize) {
         let OneAttribute { ids, live, .. } = &self.0[attribute as usize];
         (ids, *live)
+    }
+
+    /// The numbers of the scopes of one attribute or two; `None` when there are too many.
+    pub(super) fn keys(&self, attributes: &[Attribute]) -> Option<ScopeKeys<'_>> {
+        let of = |place: usize| attributes.get(place).map(|attribute| self.ids(*attribute));
+        let ((first, live), second) = (of(0)?, of(1));
+        let room = live * second.map_or(1, |(_, live)| live);
+        (room <= MAX_DENSE).then_some(ScopeKeys { first, second, room })
     }
 
     /// Two sets (or the same one twice), of which the rows are in both that share these attributes with this one.
@@ -65,6 +73,25 @@ impl Values {
             [first, second] => (set(*first), set(*second)),
             [one] => (set(*one), set(*one)),
             _ => (&[], &[]),
+        }
+    }
+}
+
+/// The numbers of the scopes of one attribute or two, by row; 0 where no scope is live.
+pub(super) struct ScopeKeys<'a> {
+    first: &'a [u32],
+    second: Option<(&'a [u32], usize)>,
+    /// One more than the largest.
+    pub(super) room: usize,
+}
+
+impl ScopeKeys<'_> {
+    pub(super) fn at(&self, row: usize) -> usize {
+        let first = self.first[row] as usize;
+        match self.second {
+            None => first,
+            Some((ids, live)) if first != 0 && ids[row] != 0 => first * live + ids[row] as usize,
+            Some(_) => 0,
         }
     }
 }
