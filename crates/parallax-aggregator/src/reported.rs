@@ -96,20 +96,13 @@ pub(crate) async fn keep_counting(core: Arc<Core>) {
     let mut turn = tokio::time::interval(RECOUNT_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // What was reported before the start still counts, although nobody touches it. A surge of then has sent its probes.
-    for site in core.reported_lately().await {
-        core.recount(&site, false).await;
-    }
+    core.recount(core.reported_lately().await, false).await;
     loop {
         tokio::select! {
             _ = turn.tick() => {}
             () = soft.cancelled() => return,
         }
-        for site in core.reports.all().into_keys() {
-            if soft.is_cancelled() {
-                return;
-            }
-            core.recount(&site, true).await;
-        }
+        core.recount(core.reports.all().into_keys(), true).await;
     }
 }
 
@@ -128,10 +121,15 @@ impl Core {
             .collect()
     }
 
-    /// Counts a site's reports again, as far as the store allows.
-    async fn recount(self: &Arc<Self>, site: &Host, probes: bool) {
-        if let Err(error) = self.count_reports(site, probes).await {
-            drop(store_failed("count reports", &error));
+    /// Counts the reports of these sites again, as far as the store allows and until the soft signal.
+    async fn recount(self: &Arc<Self>, sites: impl IntoIterator<Item = Host>, probes: bool) {
+        for site in sites {
+            if self.tasks.soft().is_cancelled() {
+                return;
+            }
+            if let Err(error) = self.count_reports(&site, probes).await {
+                drop(store_failed("count reports", &error));
+            }
         }
     }
 
