@@ -226,7 +226,7 @@ fn check_authority(authority: &str, after: &str) -> Result<(), Refusal> {
     if authority.ends_with(':') && after.starts_with("//") {
         return Err(Refusal::new(
             Reason::ParserDifferential,
-            "This has two times '://', and programs disagree about which site it names: type only the site's name.",
+            "What stands before '://' is neither http nor https alone, and programs disagree about which site that names: type only the site's name.",
         )
         .coded(Code::BadHost));
     }
