@@ -106,6 +106,9 @@ pub struct AckedThrough {
     pub seq: u64,
 }
 
+/// An agent that sent, and how long each of its acks took.
+type Sent = Result<(Standing, Vec<Duration>), FleetError>;
+
 /// Connected agents.
 #[derive(Debug)]
 pub struct Fleet {
@@ -172,14 +175,7 @@ impl Fleet {
                 Ok::<_, FleetError>((agent, took))
             });
         }
-        let mut all = Vec::with_capacity(each * sending.len());
-        while let Some(sent) = sending.join_next().await {
-            let (agent, took) = sent??;
-            self.agents.push(agent);
-            all.extend(took);
-        }
-        all.sort_unstable();
-        Ok(all)
+        self.gather(sending).await
     }
 
     /// Every agent sends `each` batches, one in every span of this length, as agents do that see what they see. Returns how long each
@@ -206,7 +202,12 @@ impl Fleet {
                 Ok::<_, FleetError>((agent, took))
             });
         }
-        let mut all = Vec::with_capacity(each * sending.len());
+        self.gather(sending).await
+    }
+
+    /// Takes the agents back, and how long their acks took, in order of length.
+    async fn gather(&mut self, mut sending: JoinSet<Sent>) -> Result<Vec<Duration>, FleetError> {
+        let mut all = Vec::new();
         while let Some(sent) = sending.join_next().await {
             let (agent, took) = sent??;
             self.agents.push(agent);
