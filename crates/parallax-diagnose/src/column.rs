@@ -49,6 +49,19 @@ impl Columns {
         &self.values[attribute as usize]
     }
 
+    /// Whether rows are of so many agents; those of one agent stand together.
+    pub(crate) fn are_of(&self, least: u32, rows: impl Iterator<Item = usize>) -> bool {
+        let (mut agent_before, mut seen) = (0, 0);
+        for agent in rows.map(|row| self.agents[row]) {
+            seen += u32::from(agent != agent_before);
+            agent_before = agent;
+            if seen == least {
+                return true;
+            }
+        }
+        false
+    }
+
     /// One more than the largest number of a network.
     pub(crate) fn most_networks(&self) -> usize {
         self.column(Attribute::Asn).values + self.column(Attribute::Region).values

@@ -100,6 +100,11 @@ pub(crate) fn shared(a: &[u64], b: &[u64]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a & b).count_ones()).sum()
 }
 
+/// How many are in all three.
+pub(crate) fn shared_by_three(a: &[u64], b: &[u64], c: &[u64]) -> u32 {
+    a.iter().zip(b).zip(c).map(|((a, b), c)| (a & b & c).count_ones()).sum()
+}
+
 /// How many are in all four.
 pub(crate) fn shared_by_pairs((a, b): (&[u64], &[u64]), (c, d): (&[u64], &[u64])) -> u32 {
     a.iter().zip(b).zip(c.iter().zip(d)).map(|((a, b), (c, d))| (a & b & c & d).count_ones()).sum()

@@ -14,13 +14,12 @@ use crate::evidence::{Evidence, Influence};
 use crate::look::{Looks, Scratch};
 use crate::members;
 use crate::probes::Probes;
+use crate::scan::NEGLIGIBLE;
 
 /// A scope that explains less than this, whatever its failures look like, is not looked at: its share in the posterior is below 1 %.
 const WORTH_A_LOOK: f64 = -5.0;
 /// Where more than one in so many fails, some scope nearly always explains enough to be looked at closely, and to ask first is lost.
 const FEW_FAIL: usize = 25;
-/// Results of one agent weigh no more than this together.
-const MOST_OF_AN_AGENT: f64 = 2.0;
 
 /// What the best scope explains, which is not enough to be found, and how sure it is that nothing is wrong.
 pub(crate) struct Quiet {
@@ -48,9 +47,18 @@ impl Quiet {
             return Some(quiet);
         }
         let values = Values::of(probes);
-        for template in TEMPLATES {
-            for told in scene.scopes(template, &values)? {
-                let gain = scene.gain(&told, values.like(told.example, template.attributes, probes));
+        for template in TEMPLATES.iter().filter(|template| !values.are_dead(template.attributes)) {
+            for mut told in scene.scopes(template, &values)? {
+                let like = values.like(told.example, template.attributes, probes);
+                // Most scopes are so large for the few that fail there that it need not be known how much their rows weigh.
+                if scene.most(&told, like) < quiet.best.min(-NEGLIGIBLE) {
+                    continue;
+                }
+                told.no = scene.weight(members::in_all(like.0, like.1, &scene.no));
+                if !scene.known.insert((told.rows, told.no.to_bits())) {
+                    continue;
+                }
+                let gain = scene.gain(&told, like);
                 quiet.others += gain.exp();
                 if gain > least {
                     return None;
@@ -71,7 +79,7 @@ struct Told {
     example: u32,
     /// The most that the look of its failures adds, in nats.
     look: f64,
-    /// Weight of those that say yes, and of those that say no.
+    /// Weight of those that say yes, and of those that say no, once it is wanted.
     yes: f64,
     no: f64,
     /// A number that two scopes share only when the same rows say yes there.
@@ -87,6 +95,8 @@ struct Scene<'a> {
     answers: [Influence; 2],
     /// The rows that say no.
     no: Vec<u64>,
+    /// What the lightest of them weighs.
+    lightest: f64,
     /// What was told already: the rows that say yes, and the weight of the others.
     known: HashSet<(u64, u64), BuildHasherDefault<Mix>>,
     scratch: Scratch,
@@ -96,43 +106,42 @@ impl<'a> Scene<'a> {
     fn of(probes: &'a Probes<'_>, looks: &'a Looks, answers: [Influence; 2]) -> Self {
         let mut no = probes.all.clone();
         probes.failing.iter().for_each(|row| members::remove(&mut no, *row as usize));
-        Self { probes, looks, answers, no, known: HashSet::default(), scratch: Scratch::default() }
+        let weights = members::each(&no).map(|row| probes.columns.weights[row]);
+        let lightest = weights.fold(f64::INFINITY, f64::min);
+        Self { probes, looks, answers, no, lightest, known: HashSet::default(), scratch: Scratch::default() }
     }
 
     fn weight(&self, rows: impl Iterator<Item = usize>) -> f64 {
         rows.map(|row| self.probes.columns.weights[row]).sum()
     }
 
-    /// What so much weight of yes and of no explains at this cost.
-    fn evidence(&self, yes: f64, no: f64, cost: f64) -> f64 {
+    /// What so much weight of yes and of no says.
+    fn evidence(&self, yes: f64, no: f64) -> Evidence {
         let mut evidence = Evidence::NONE;
         evidence.add(&self.answers[0].times(no));
         evidence.add(&self.answers[1].times(yes));
-        evidence.gain(cost)
+        evidence
     }
 
     /// What everybody explains.
     fn everybody(&mut self) -> f64 {
         let yes = self.weight(self.probes.failing.iter().map(|row| *row as usize));
         let no = self.weight(members::each(&self.no));
-        self.evidence(yes, no, EVERYBODY_COST) + self.likeness(&self.probes.failing)
+        self.evidence(yes, no).gain(EVERYBODY_COST) + self.likeness(&self.probes.failing)
     }
 
-    /// The scopes of a template in which enough fail, without those that were told already; `None` when there are too many.
+    /// The live scopes of a template; `None` when there are too many.
     fn scopes(&mut self, template: &Template, values: &Values) -> Option<Vec<Told>> {
         let keys = values.keys(template.attributes)?;
         let mut scopes = self.failing_in(&keys, template.failing);
-        let mut live = 0;
-        for told in &mut scopes {
+        scopes.retain(|told| {
             let (a, b) = values.like(told.example, template.attributes, self.probes);
-            told.no = self.weight(members::in_all(a, b, &self.no));
-            live += u32::from(told.yes + told.no > MOST_OF_AN_AGENT * f64::from(LIVE_AGENTS - 1));
-        }
-        let cost = template.price + f64::from(live.max(1)).ln();
+            self.probes.columns.are_of(LIVE_AGENTS, members::both(a, b))
+        });
+        let cost = template.price + (scopes.len() as f64).ln();
         for told in &mut scopes {
             told.cost = cost;
         }
-        scopes.retain(|told| self.known.insert((told.rows, told.no.to_bits())));
         Some(scopes)
     }
 
@@ -166,9 +175,18 @@ impl<'a> Scene<'a> {
         told
     }
 
+    /// What a scope explains at most, told by the number of its rows.
+    fn most(&self, told: &Told, (a, b): (&[u64], &[u64])) -> f64 {
+        let no = match members::shared_by_three(a, b, &self.no) {
+            0 => 0.0,
+            some => self.lightest * f64::from(some),
+        };
+        self.evidence(told.yes, no).gain_within().1 - told.cost + told.look
+    }
+
     /// What a scope explains.
     fn gain(&mut self, told: &Told, (a, b): (&[u64], &[u64])) -> f64 {
-        let gain = self.evidence(told.yes, told.no, told.cost);
+        let gain = self.evidence(told.yes, told.no).gain(told.cost);
         if gain + told.look < WORTH_A_LOOK {
             return gain;
         }

@@ -125,8 +125,7 @@ impl<'a> Sums<'a> {
 
     /// Whether enough rows fail together in any scope of a template; where many fail it is not asked, for then they nearly always do.
     fn may_be_live(&self, template: &Template) -> bool {
-        let is_dead = |attribute: &Attribute| self.values.ids(*attribute).1 <= 1;
-        if template.attributes.iter().any(is_dead) {
+        if self.values.are_dead(template.attributes) {
             return false;
         }
         let failing = &self.probes.failing;
@@ -152,21 +151,9 @@ impl<'a> Sums<'a> {
         let (a, b) = self.values.like(sum.example, template.attributes, self.probes);
         let rows = || members::both(a, b);
         let fails = |row: &usize| self.probes.says[*row] >= 0.5;
-        self.probes.columns.lone
-            || self.are_of(LIVE_AGENTS, rows()) && self.are_of(template.failing, rows().filter(fails))
-    }
-
-    /// Whether rows are of so many agents; those of one agent stand together.
-    fn are_of(&self, least: u32, rows: impl Iterator<Item = usize>) -> bool {
-        let (mut agent_before, mut seen) = (0, 0);
-        for agent in rows.map(|row| self.probes.columns.agents[row]) {
-            seen += u32::from(agent != agent_before);
-            agent_before = agent;
-            if seen == least {
-                return true;
-            }
-        }
-        false
+        let columns = self.probes.columns;
+        columns.lone
+            || columns.are_of(LIVE_AGENTS, rows()) && columns.are_of(template.failing, rows().filter(fails))
     }
 
     /// What the rows say that share the values of these attributes; also those of which a value is missing or not live.

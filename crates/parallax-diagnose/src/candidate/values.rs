@@ -13,7 +13,8 @@ pub(super) struct Values(Vec<OneAttribute>);
 
 /// The rows of each value of one attribute.
 struct OneAttribute {
-    /// The number of each row's set; 0 is that of all whose value has none of its own, and of all who say nothing.
+    /// The number of each row's set; 0 is that of all whose value has none of its own, and of all who say nothing. Empty when there
+    /// are none.
     ids: Vec<u32>,
     /// How many sets there are.
     live: usize,
@@ -31,6 +32,11 @@ impl Values {
     pub(super) fn ids(&self, attribute: Attribute) -> (&[u32], usize) {
         let OneAttribute { ids, live, .. } = &self.0[attribute as usize];
         (ids, *live)
+    }
+
+    /// Whether no scope of these attributes is live, for one of them has no such value.
+    pub(super) fn are_dead(&self, attributes: &[Attribute]) -> bool {
+        attributes.iter().any(|attribute| self.ids(*attribute).1 <= 1)
     }
 
     /// The numbers of the scopes of one attribute or two; `None` when there are too many.
@@ -118,7 +124,7 @@ impl OneAttribute {
         }
         let live = last as usize + 1;
         if live == 1 {
-            return Self { ids: vec![0; probes.rows()], live, sets: Sets::default(), hints: Sets::default() };
+            return Self { ids: Vec::new(), live, sets: Sets::default(), hints: Sets::default() };
         }
         let number = |(id, heard): (&u32, &u32)| numbers[(id & heard) as usize];
         let ids: Vec<u32> = column.ids.iter().zip(&probes.heard).map(number).collect();
