@@ -1,28 +1,24 @@
 //! What was seen that tells one cause from another; [`weights`] says how much each clue counts.
 
 use parallax_model::{
-    ConnectFailure, DnsFailure, FailureKind, HttpFailure, NetworkKind, Protocol, RetryOutcome, Scope,
-    TlsFailure,
+    ConnectFailure, DnsFailure, FailureKind, HttpFailure, NetworkKind, Protocol, Scope, TlsFailure,
 };
 
 use crate::cause::{Clue, Sign};
 use crate::observe::{Channel, Observation, Observations, Seen, count};
 use crate::rules::Ruling;
 use crate::sentence::shown_status;
-use crate::world::{ChangeKind, WorldResult};
+use crate::world::ChangeKind;
 
+mod failure;
 mod weights;
+
+use failure::{Failure, Trait, alike};
 
 /// A clue that is a share of results must hold for at least this share of them.
 const MOST: f64 = 0.5;
 /// Failing results among all in the scopes: fewer are strays, more are all.
 const PARTLY: std::ops::RangeInclusive<f64> = 0.1..=0.7;
-/// An error that comes sooner than this was not waited for, in milliseconds.
-const FAST_ERROR_MS: f64 = 300.0;
-/// Limits that programs wait for, in milliseconds …
-const ROUND_LIMITS_MS: [f64; 4] = [15_000.0, 30_000.0, 60_000.0, 100_000.0];
-/// … hit when the error comes within this share of one.
-const ROUND_LIMIT_SLACK: f64 = 0.03;
 /// First bytes that take this many times as long as usual have risen …
 const TTFB_ROSE: f64 = 2.0;
 /// … and below this many times are normal.
@@ -34,70 +30,16 @@ const RECENT_CHANGE_S: f64 = 30.0 * 60.0;
 /// Other targets fail "too" from this share on.
 const ELSEWHERE_FAILS: f64 = 0.2;
 
-/// What the explainer calls the pages of another site than the one that was asked for.
-const WRONG_PAGES: [&str; 5] = ["default-vhost", "default-page", "wrong-host", "parked", "redirect-loop"];
-
 /// What is looked at for one cause.
 struct Scene<'a> {
     scopes: Vec<&'a Scope>,
-    /// Results in the scopes that say yes to the question that decided.
-    failing: Vec<Failure>,
+    /// Results in the scopes that say yes to the question that decided, those that are alike together, and how many they are.
+    alike: Vec<(Failure, u32)>,
+    /// How many all are.
+    failing: u32,
     /// How many results in the scopes say something to it.
     inside: usize,
     clues: Vec<Clue>,
-}
-
-/// What is looked at of one failing result. Clues look some thirty times at each: side by side that costs a third.
-#[expect(clippy::struct_excessive_bools, reason = "seen or not")]
-struct Failure {
-    kind: Option<FailureKind>,
-    /// The HTTP status that a visitor would see.
-    status: Option<u16>,
-    retry: Option<RetryOutcome>,
-    address_current: Option<bool>,
-    other_address_ok: Option<bool>,
-    other_family_ok: Option<bool>,
-    other_port_open: Option<bool>,
-    without_h3_ok: Option<bool>,
-    static_ok: Option<bool>,
-    refused: bool,
-    through_pop: bool,
-    /// It came sooner than anything that was waited for.
-    fast: bool,
-    /// It came at a limit that programs wait for.
-    waited: bool,
-    /// It came with a Retry-After.
-    asks_to_wait: bool,
-    certificate: bool,
-    /// The explainer calls the answer a page of maintenance, or one of another site.
-    maintenance: bool,
-    wrong_page: bool,
-}
-
-impl Failure {
-    fn of(observation: &Observation<'_>) -> Self {
-        let result = observation.result;
-        let page = result.kind.as_deref();
-        Self {
-            kind: observation.kind(),
-            status: shown_status(observation),
-            maintenance: page == Some("maintenance"),
-            wrong_page: page.is_some_and(|page| WRONG_PAGES.contains(&page)),
-            retry: result.retry,
-            address_current: result.address_current,
-            other_address_ok: result.other_address_ok,
-            other_family_ok: result.other_family_ok,
-            other_port_open: result.other_port_open,
-            without_h3_ok: result.without_h3_ok,
-            static_ok: result.static_ok,
-            refused: matches!(observation.seen, Seen::Blocked(_)),
-            through_pop: result.pop.is_some(),
-            fast: is_fast(result),
-            waited: result.error_ms.is_some_and(is_round_limit),
-            asks_to_wait: result.retry_after.is_some(),
-            certificate: has_certificate_problem(observation),
-        }
-    }
 }
 
 /// Every clue to the cause of what the ruling says, which is seen by these results.
@@ -112,7 +54,8 @@ pub(crate) fn clues(
     let scopes = ruling.scopes.iter().chain(&ruling.same_coverage).collect();
     let mut scene = Scene {
         scopes,
-        failing: affected.iter().map(|observation| Failure::of(observation)).collect(),
+        alike: alike(affected),
+        failing: count(affected.len()),
         inside: affected.len() + fine,
         clues: Vec::new(),
     };
@@ -136,12 +79,12 @@ impl Scene<'_> {
 
     /// How many failing results are so.
     fn failing_that(&self, is: impl Fn(&Failure) -> bool) -> u32 {
-        count(self.failing.iter().filter(|failure| is(failure)).count())
+        self.alike.iter().filter(|(failure, _)| is(failure)).map(|(_, results)| results).sum()
     }
 
     /// Adds a clue that weighs by the share of failing results that are so, when any is.
     fn add_share(&mut self, sign: &'static Sign, what: &str, is: impl Fn(&Failure) -> bool) {
-        let (hits, all) = (self.failing_that(is), count(self.failing.len()));
+        let (hits, all) = (self.failing_that(is), self.failing);
         if hits > 0 {
             let share = f64::from(hits) / f64::from(all);
             self.add(sign, share, format!("{hits} of {all} failing results {what}."));
@@ -150,13 +93,13 @@ impl Scene<'_> {
 
     fn mostly(&self, is: impl Fn(&Failure) -> bool) -> bool {
         let hits = f64::from(self.failing_that(is));
-        hits > 0.0 && hits >= MOST * self.failing.len() as f64
+        hits > 0.0 && hits >= MOST * f64::from(self.failing)
     }
 
     /// The share of failing results at an address that is no longer given, of those that looked; `None` when none did.
     fn share_stale(&self) -> Option<f64> {
-        let looked = self.failing_that(|f| f.address_current.is_some());
-        let old = self.failing_that(|f| f.address_current == Some(false));
+        let looked = self.failing_that(|f| f.is(Trait::CurrentAddress) || f.is(Trait::OldAddress));
+        let old = self.failing_that(|f| f.is(Trait::OldAddress));
         (looked > 0).then(|| f64::from(old) / f64::from(looked))
     }
 
@@ -167,7 +110,7 @@ impl Scene<'_> {
     fn scope_clues(&mut self, channel: Channel) {
         let stale = self.is_stale();
         let refused = channel == Channel::Blocked || self.mostly(is_cut);
-        let (failing, all) = (self.failing.len(), self.inside);
+        let (failing, all) = (self.failing, self.inside);
         let through_pop = self.scopes.iter().any(|s| s.pop.is_some());
         for scope in self.scopes.clone() {
             if through_pop && scope.pop.is_none() && scope.address.is_some() && !stale {
@@ -190,9 +133,13 @@ impl Scene<'_> {
         if self.scopes.iter().any(one_place) {
             let is_error = |f: &Failure| f.status.is_some_and(|code| code >= 500);
             let what = "are error pages, so the way there works";
-            self.add_share(&weights::ANSWERED_IN_ONE_PLACE, what, |f| is_error(f) && !f.through_pop);
+            self.add_share(&weights::ANSWERED_IN_ONE_PLACE, what, |f| {
+                is_error(f) && !f.is(Trait::ThroughPop)
+            });
             let what = "are error pages of a CDN's edge, so the way there works";
-            self.add_share(&weights::ANSWERED_BY_A_CDN_IN_ONE_PLACE, what, |f| is_error(f) && f.through_pop);
+            self.add_share(&weights::ANSWERED_BY_A_CDN_IN_ONE_PLACE, what, |f| {
+                is_error(f) && f.is(Trait::ThroughPop)
+            });
         }
         if self.scopes.iter().any(|s| s.network == Some(NetworkKind::Hosting)) {
             self.add_share(&weights::DATA_CENTRES_DROPPED, "are data centres that get no connection", |f| {
@@ -200,26 +147,26 @@ impl Scene<'_> {
             });
         }
         self.add_share(&weights::OTHER_FAMILY_WORKS, "come while the other IP family works", |f| {
-            f.other_family_ok == Some(true)
+            f.is(Trait::OtherFamilyWorks)
         });
         self.add_share(&weights::WITHOUT_HTTP3_WORKS, "come while HTTP/2 or HTTP/1.1 works", |f| {
-            f.without_h3_ok == Some(true)
+            f.is(Trait::WithoutH3Works)
         });
         self.add_share(&weights::OTHER_ADDRESS_WORKS, "come while another address works", |f| {
-            f.other_address_ok == Some(true)
+            f.is(Trait::OtherAddressWorks)
         });
     }
 
     /// Whether some results in the scopes fail and some do not.
     fn is_partly(&self) -> bool {
-        PARTLY.contains(&(self.failing.len() as f64 / self.inside.max(1) as f64))
+        PARTLY.contains(&(f64::from(self.failing) / self.inside.max(1) as f64))
     }
 
     fn pattern_clues(&mut self) {
-        let (failing, all) = (self.failing.len() as f64, self.inside as f64);
+        let (failing, all) = (f64::from(self.failing), self.inside as f64);
         let share = failing / all.max(1.0);
-        let retried = self.failing_that(|f| f.retry.is_some());
-        let passed = self.failing_that(|f| f.retry == Some(RetryOutcome::Ok));
+        let retried = self.failing_that(|f| f.is(Trait::RetryPassed) || f.is(Trait::RetryFailed));
+        let passed = self.failing_that(|f| f.is(Trait::RetryPassed));
         if self.is_partly() {
             let often = passed > 0 && 3 * passed >= retried;
             let count_as = if often { 1.0 } else { 0.5 };
@@ -257,7 +204,7 @@ impl Scene<'_> {
 
     fn status_clues(&mut self, observations: &Observations<'_>) {
         self.add_share(&weights::RETRY_AFTER, "are 503 with Retry-After", |f| {
-            f.status == Some(503) && f.asks_to_wait
+            f.status == Some(503) && f.is(Trait::AsksToWait)
         });
         if self.failing_that(|f| f.status == Some(503)) > 0 {
             let limited = observations.usable.iter().filter(|o| shown_status(o) == Some(429)).count();
@@ -267,15 +214,19 @@ impl Scene<'_> {
             }
         }
         self.add_share(&weights::UNAVAILABLE, "are 503 without Retry-After", |f| {
-            f.status == Some(503) && !f.asks_to_wait
+            f.status == Some(503) && !f.is(Trait::AsksToWait)
         });
         self.add_share(&weights::WAITED_FOR, "end at a limit that somebody waited for (504, 524)", |f| {
-            matches!(f.status, Some(504 | 524)) || f.waited
+            matches!(f.status, Some(504 | 524)) || f.is(Trait::Waited)
         });
         // What is gone does not come back at the next try: a gateway that cannot reach it now and then may find it full.
         let gone = if self.is_partly() { &weights::SOMETIMES_GONE } else { &weights::GONE_AT_ONCE };
-        self.add_share(gone, "are 502 or 521 at once", |f| matches!(f.status, Some(502 | 521)) && f.fast);
-        self.add_share(&weights::GONE, "are 502 or 521", |f| matches!(f.status, Some(502 | 521)) && !f.fast);
+        self.add_share(gone, "are 502 or 521 at once", |f| {
+            matches!(f.status, Some(502 | 521)) && f.is(Trait::Fast)
+        });
+        self.add_share(&weights::GONE, "are 502 or 521", |f| {
+            matches!(f.status, Some(502 | 521)) && !f.is(Trait::Fast)
+        });
         self.add_share(
             &weights::EDGE_CANNOT_CONNECT,
             "are 522 or 523: the edge cannot connect to the origin",
@@ -294,7 +245,7 @@ impl Scene<'_> {
             f.kind == Some(FailureKind::Connect(ConnectFailure::Refused))
         });
         self.add_share(&weights::REFUSED_BY_POLICY, "are refusals by policy (403, 451, bot check)", |f| {
-            f.refused
+            f.is(Trait::Refused)
         });
         let in_one_place = self.scopes.iter().any(|s| s.asn.is_some() || s.country.is_some());
         if in_one_place {
@@ -313,28 +264,25 @@ impl Scene<'_> {
             Some(_) => &weights::CERTIFICATE_AT_CURRENT_ADDRESS,
             None => &weights::CERTIFICATE_AT_ONE_ADDRESS,
         };
-        self.add_share(certificate, "have a certificate problem", |f| f.certificate);
+        self.add_share(certificate, "have a certificate problem", |f| f.is(Trait::Certificate));
         let wrong_page =
             if self.is_stale() { &weights::WRONG_PAGE_AT_OLD_ADDRESS } else { &weights::WRONG_PAGE };
         self.add_share(wrong_page, "show a wrong page or redirect in a circle", |f| {
-            f.kind == Some(FailureKind::Http(HttpFailure::RedirectLoop)) || f.wrong_page
+            f.kind == Some(FailureKind::Http(HttpFailure::RedirectLoop)) || f.is(Trait::WrongPage)
         });
         self.add_share(&weights::SAYS_MAINTENANCE, "say that the site is under maintenance", |f| {
-            f.maintenance
+            f.is(Trait::Maintenance)
         });
         self.add_share(&weights::STATIC_WORKS, "come while a static path works", |f| {
-            f.static_ok == Some(true)
+            f.is(Trait::StaticWorks)
         });
         self.add_share(&weights::STATIC_FAILS_TOO, "come while a static path fails too", |f| {
-            f.static_ok == Some(false)
+            f.is(Trait::StaticFails)
         });
         self.add_share(
             &weights::REFUSED_BUT_HOST_ALIVE,
             "are refused while another port of the host is open",
-            |f| {
-                f.kind == Some(FailureKind::Connect(ConnectFailure::Refused))
-                    && f.other_port_open == Some(true)
-            },
+            |f| f.kind == Some(FailureKind::Connect(ConnectFailure::Refused)) && f.is(Trait::OtherPortOpen),
         );
     }
 
@@ -347,10 +295,10 @@ impl Scene<'_> {
             );
         }
         self.serial_clue(observations);
-        let old = self.failing_that(|f| f.address_current == Some(false));
+        let old = self.failing_that(|f| f.is(Trait::OldAddress));
         let change = observations.changes.iter().find(|c| c.what == ChangeKind::Dns);
         if old > 0 {
-            let all = self.failing.len();
+            let all = self.failing;
             let when = change.map_or(String::new(), |c| format!(" (changed {:.0} s ago)", c.ago_s));
             let sentence = format!("{old} of {all} failing results still use an old address{when}.");
             self.add(&weights::RECORD_CHANGED, self.share_stale().unwrap_or(0.0), sentence);
@@ -383,7 +331,7 @@ impl Scene<'_> {
             self.add(&weights::NETWORK_FAILS, 1.0, sentence);
         }
         let neighbours_work = elsewhere.same_host_failing.is_some_and(|share| share < ELSEWHERE_FAILS);
-        let alive = |f: &Failure| neighbours_work || f.other_port_open == Some(true);
+        let alive = |f: &Failure| neighbours_work || f.is(Trait::OtherPortOpen);
         self.add_share(&weights::NO_ANSWER, "are timeouts without any answer", |f| {
             f.kind.is_some_and(FailureKind::is_timeout) && !alive(f)
         });
@@ -435,15 +383,6 @@ fn scope_signs(scope: &Scope, stale: bool, refused: bool) -> [(bool, &'static Si
     ]
 }
 
-fn is_fast(result: &WorldResult) -> bool {
-    let limit = result.ttfb_usual_ms.map_or(FAST_ERROR_MS, |usual| usual.max(FAST_ERROR_MS));
-    result.error_ms.or(result.ttfb_ms).is_some_and(|ms| ms <= limit)
-}
-
-fn is_round_limit(error_ms: f64) -> bool {
-    ROUND_LIMITS_MS.iter().any(|limit| (error_ms - limit).abs() <= ROUND_LIMIT_SLACK * limit)
-}
-
 fn is_cut(failure: &Failure) -> bool {
     matches!(
         failure.kind,
@@ -453,20 +392,4 @@ fn is_cut(failure: &Failure) -> bool {
                 | FailureKind::Connect(ConnectFailure::Reset)
         )
     )
-}
-
-fn has_certificate_problem(observation: &Observation<'_>) -> bool {
-    let named = observation.result.cert_problem.as_ref().is_some_and(crate::CertProblem::is_problem);
-    named
-        || matches!(
-            observation.kind(),
-            Some(FailureKind::Tls(
-                TlsFailure::Expired
-                    | TlsFailure::NotYetValid
-                    | TlsFailure::NameMismatch
-                    | TlsFailure::Untrusted
-                    | TlsFailure::SelfSigned
-                    | TlsFailure::Revoked
-            ))
-        )
 }

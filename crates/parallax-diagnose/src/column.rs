@@ -177,8 +177,13 @@ impl Word {
 
     fn mixed(self) -> u64 {
         let [head, tail] = self.bits;
-        (head ^ tail.rotate_left(32) ^ u64::from(self.tag)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        spread(head ^ tail.rotate_left(32) ^ u64::from(self.tag))
     }
+}
+
+/// A hash of which the first bits are good for a place in a small table (Fibonacci hashing, Knuth 6.4).
+pub(crate) const fn spread(word: u64) -> u64 {
+    word.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The first and the last eight bytes of at most sixteen, which are all of them; of fewer than eight all in one. Bytes that are in
