@@ -29,18 +29,6 @@ pub(crate) fn exp<const N: usize>(numbers: [f64; N]) -> [f64; N] {
     each(numbers, f64x4::exp)
 }
 
-/// The sum of `weight · ln(number)` over pairs of a number and its weight.
-pub(crate) fn sum_of_logs(pairs: &[(f64, f64)]) -> f64 {
-    let of_lanes = |pairs: &[(f64, f64)]| {
-        let (mut numbers, mut weights) = ([1.0; LANES], [0.0; LANES]);
-        for (lane, (number, weight)) in pairs.iter().enumerate() {
-            (numbers[lane], weights[lane]) = (*number, *weight);
-        }
-        ln(numbers).iter().zip(weights).map(|(log, weight)| weight * log).sum::<f64>()
-    };
-    pairs.chunks(LANES).map(of_lanes).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,17 +49,6 @@ mod tests {
             let number = f64::from(n) * 1.16e-3 + 1e-7;
             let [got] = exp([number]);
             assert!((got / number.exp() - 1.0).abs() <= 1e-15, "exp {number} is {}, not {got}", number.exp());
-        }
-    }
-
-    #[test]
-    fn a_sum_of_any_length_is_the_sum() {
-        for length in 0..20 {
-            let pairs: Vec<(f64, f64)> =
-                (0..length).map(|n| (f64::from(n) * 0.7 + 0.1, f64::from(n) + 0.5)).collect();
-            let want: f64 = pairs.iter().map(|(number, weight)| weight * number.ln()).sum();
-            let got = sum_of_logs(&pairs);
-            assert!((got - want).abs() < 1e-12, "{length}: {got}, not {want}");
         }
     }
 }

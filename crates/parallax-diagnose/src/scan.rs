@@ -13,7 +13,7 @@ use crate::analyse::{Finding, Scan, Tally};
 use crate::candidate::{Candidate, Candidates, Quiet};
 use crate::column::Columns;
 use crate::evidence::Evidence;
-use crate::look::{Looks, Scratch};
+use crate::look::Looks;
 use crate::members::{self, Lists};
 use crate::observe::{Channel, Observations, count};
 use crate::probes::Probes;
@@ -104,7 +104,7 @@ fn search(probes: &Probes<'_>, looks: Looks, everyone: Tally) -> Scan {
         nobody: members::none(probes.rows()),
         own_gains: vec![None; candidates.list.len()],
         nothing_left: Evidence::NONE.gain(0.0),
-        scratch: Scratch::default(),
+        scratch: Vec::new(),
         rows: Lists::default(),
         score: 0.0,
         visited: Vec::with_capacity(4 * candidates.list.len()),
@@ -155,7 +155,7 @@ struct Search<'a> {
     own_gains: Vec<Option<f64>>,
     /// What a candidate explains that is covered already, before its price.
     nothing_left: f64,
-    scratch: Scratch,
+    scratch: Vec<f64>,
     /// Scratch for some rows of a candidate.
     rows: Lists,
     /// The score of the best set so far.

@@ -11,7 +11,7 @@ use super::values::ScopeKeys;
 use super::{EVERYBODY_COST, LIVE_AGENTS, Name, TEMPLATES, Template, Values};
 use crate::column::Mix;
 use crate::evidence::{Evidence, Influence};
-use crate::look::{Looks, Scratch};
+use crate::look::Looks;
 use crate::members;
 use crate::probes::Probes;
 use crate::scan::NEGLIGIBLE;
@@ -99,7 +99,7 @@ struct Scene<'a> {
     lightest: f64,
     /// What was told already: the rows that say yes, and the weight of the others.
     known: HashSet<(u64, u64), BuildHasherDefault<Mix>>,
-    scratch: Scratch,
+    scratch: Vec<f64>,
 }
 
 impl<'a> Scene<'a> {
@@ -108,7 +108,7 @@ impl<'a> Scene<'a> {
         probes.failing.iter().for_each(|row| members::remove(&mut no, *row as usize));
         let weights = members::each(&no).map(|row| probes.columns.weights[row]);
         let lightest = weights.fold(f64::INFINITY, f64::min);
-        Self { probes, looks, answers, no, lightest, known: HashSet::default(), scratch: Scratch::default() }
+        Self { probes, looks, answers, no, lightest, known: HashSet::default(), scratch: Vec::new() }
     }
 
     fn weight(&self, rows: impl Iterator<Item = usize>) -> f64 {

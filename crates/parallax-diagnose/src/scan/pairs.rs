@@ -1,10 +1,10 @@
 //! Every pair of the best scopes: what explains most alone may hide two that explain more together.
 //!
-//! What two scopes share is summed once for both orders, and how their failures look is weighed only where it can matter: it is dear.
+//! What two scopes share is summed once for both orders.
 
 use std::cell::OnceCell;
 
-use super::{LEAST_GAIN, NEGLIGIBLE, ROUNDING, Search, Set, Visit, as_rows, key};
+use super::{LEAST_GAIN, Search, Set, as_rows, key};
 use crate::evidence::Evidence;
 use crate::members;
 
@@ -20,8 +20,6 @@ struct Best {
     gain: f64,
     /// The weight of its failures by the way they fail, once it is wanted.
     ways: OnceCell<Vec<f64>>,
-    /// The set of it alone, to which others are added, once it is wanted.
-    base: OnceCell<usize>,
 }
 
 /// What two scopes share.
@@ -41,7 +39,7 @@ impl Search<'_> {
             for second in best[place + 1..].iter().filter(|second| first.gain + second.gain >= score - NEAR) {
                 let shared = self.shared(first, second);
                 for (one, other) in [(first, second), (second, first)] {
-                    let Some(more) = self.more(one, other, &shared, found.1) else { continue };
+                    let more = self.more(one, other, &shared);
                     if more > LEAST_GAIN && one.gain + more > found.1 {
                         found = (Some(vec![one.index, other.index]), one.gain + more);
                     }
@@ -59,7 +57,7 @@ impl Search<'_> {
             }
             if self.candidates.list[index].ceiling > 0.0 && self.own_gain(index) > 0.0 {
                 let gain = self.own_gain(index);
-                best.push(Best { index, gain, ways: OnceCell::new(), base: OnceCell::new() });
+                best.push(Best { index, gain, ways: OnceCell::new() });
             }
         }
         best
@@ -89,8 +87,8 @@ impl Search<'_> {
         Shared { rows, evidence, ways }
     }
 
-    /// What the second explains beyond the first; `None` when nothing depends on it, now or before the posterior is known.
-    fn more(&mut self, one: &Best, other: &Best, shared: &Shared, most: f64) -> Option<f64> {
+    /// What the second explains beyond the first.
+    fn more(&mut self, one: &Best, other: &Best, shared: &Shared) -> f64 {
         let candidate = &self.candidates.list[other.index];
         let members = key(&[one.index, other.index], None);
         let more = if shared.rows == 0 {
@@ -100,18 +98,9 @@ impl Search<'_> {
         } else {
             let gain = candidate.evidence.without(&shared.evidence).gain(candidate.cost);
             let beyond = self.ways(other).iter().zip(&shared.ways).map(|(all, both)| all - both);
-            let look = self.looks.most_likely(&beyond);
-            let upper = one.gain + gain + look + ROUNDING;
-            // The second adds no member, or the first none: the same answer as one of them alone, which is better.
-            let adds_nobody = shared.rows == self.candidates.list[one.index].size();
-            if upper < most - NEGLIGIBLE || adds_nobody && upper <= most {
-                let base = *one.base.get_or_init(|| self.base(&[one.index], one.gain));
-                self.visited.push(Visit { members, score: upper, rough: Some((base, other.index)) });
-                return None;
-            }
-            gain + self.likeness_beyond(other.index, self.candidates.hints.of(one.index))
+            gain + self.looks.likeness_of_ways(beyond)
         };
         self.visit(members, one.gain + more);
-        Some(more)
+        more
     }
 }
