@@ -1,7 +1,8 @@
 //! One session with the aggregator, from Hello to its end: work comes in, results go out, acks come back.
 //!
-//! A result is sent as soon as it is in the spool; while as many batches as the aggregator allows are on their way, the next ones
-//! gather into a larger batch. A backlog drains behind what is new, one batch on its way at a time: what is seen now never waits
+//! While a check's probes may run here, a result is sent as soon as it is in the spool: somebody waits for it. At other times it waits
+//! [`GATHER`] for others, for a batch costs both sides far more than a result; and while as many batches as the aggregator allows are
+//! on their way, the next ones gather longer. A backlog drains behind what is new, one batch on its way at a time: what is seen now never waits
 //! longer than that one takes. Nothing here retries: whoever runs the session decides when to run another.
 
 use std::collections::VecDeque;
@@ -49,6 +50,8 @@ const HEARTBEAT_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;
 const SILENT_HEARTBEATS: u32 = 2;
 /// See [`SILENT_HEARTBEATS`].
 const SILENCE_SLACK: Duration = Duration::from_secs(5);
+/// How long a result that nobody waits for may wait for others to go with it.
+const GATHER: Duration = Duration::from_millis(500);
 /// How long an ending agent waits for the acks of what it has sent.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Room in a batch message for what is not columns, in bytes.
@@ -186,6 +189,11 @@ struct Live<'a> {
     careful: Vec<Sent>,
     max_unacked: usize,
     max_results: usize,
+    /// Until when the results that are not sent yet wait for others.
+    gather_until: Option<Instant>,
+    /// Until when somebody may wait for what a check's probes see.
+    asked_until: Instant,
+    stopping: bool,
     heartbeat: Duration,
     /// The aggregator's clock as it last said, to be echoed once.
     to_echo: i64,
@@ -208,6 +216,10 @@ impl<'a> Live<'a> {
             careful: session.careful.to_vec(),
             max_unacked: welcome.max_unacked_batches.clamp(1, MAX_UNACKED) as usize,
             max_results: welcome.max_batch_results.clamp(1, MAX_BATCH_RESULTS) as usize,
+            // What is there at the beginning has waited.
+            gather_until: Some(Instant::now()),
+            asked_until: Instant::now(),
+            stopping: false,
             heartbeat: Duration::from_millis(heartbeat_ms.into()),
             to_echo: 0,
         }
@@ -226,6 +238,8 @@ impl<'a> Live<'a> {
             if farewell.is_some() && self.on_their_way.is_empty() {
                 return Ok(End::Stopped);
             }
+            // What is over waits for room, not for a moment.
+            let gathered = self.gather_until.filter(|until| *until > Instant::now());
             tokio::select! {
                 message = inbox.message() => {
                     heard = Instant::now();
@@ -242,9 +256,11 @@ impl<'a> Live<'a> {
                     }
                     self.beat()?;
                 }
+                () = sleep_until(gathered.unwrap_or(heard)), if gathered.is_some() => {}
                 () = sleep_until(heard + silence) => return Err(SessionError::Silent),
                 () = self.session.stop.cancelled(), if farewell.is_none() => {
                     farewell = Some(Instant::now() + FAREWELL);
+                    self.stopping = true;
                 }
                 () = sleep_until(farewell.unwrap_or(heard)), if farewell.is_some() => return Ok(End::Stopped),
             }
@@ -268,8 +284,24 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
+    /// Whether the results of the newest epoch that were not sent yet have waited for others long enough.
+    fn have_gathered(&mut self, newest: Mark) -> bool {
+        let unsent = (newest.1.0 - 1).saturating_sub(self.sent.1.0);
+        if unsent == 0 {
+            self.gather_until = None;
+            return true;
+        }
+        let now = Instant::now();
+        let until = *self.gather_until.get_or_insert(now + GATHER);
+        let at_once = self.stopping || !self.careful.is_empty() || now < self.asked_until;
+        at_once || now >= until || unsent >= self.max_results as u64
+    }
+
     /// Sends batches of the newest epoch.
     async fn send_live(&mut self, newest: Mark) -> Result<(), SessionError> {
+        if !self.have_gathered(newest) {
+            return Ok(());
+        }
         while self.sent.1.0 + 1 < newest.1.0 && self.on_their_way.len() < self.room(Lane::Live) {
             let Some(run) = self.session.spool.batch(Lane::Live, self.run_length()).await? else { break };
             let epoch = run.epoch;
@@ -279,6 +311,9 @@ impl<'a> Live<'a> {
                 self.backlog = true;
                 break;
             }
+        }
+        if self.sent.1.0 + 1 >= newest.1.0 {
+            self.gather_until = None;
         }
         Ok(())
     }
@@ -337,7 +372,12 @@ impl<'a> Live<'a> {
                 }
             }
             Some(Down::ProbeNow(probe)) => match probe_order(&probe) {
-                Ok(order) => self.order(order).await,
+                Ok(order) => {
+                    if let Order::Probe(_, useful) = &order {
+                        self.asked_until = self.asked_until.max(Instant::now() + *useful);
+                    }
+                    self.order(order).await;
+                }
                 Err(error) => tracing::warn!(%error, "a check's probe cannot be read"),
             },
             Some(Down::Drain(Drain { reason, reconnect_after_ms })) => {

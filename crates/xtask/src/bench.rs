@@ -109,7 +109,8 @@ async fn probe(json: Option<&Path>) -> anyhow::Result<()> {
 pub(crate) async fn ingest(options: Vec<OsString>) -> anyhow::Result<()> {
     let program = "parallax";
     // The whole workspace is named so that dependencies are built with the features they are shipped with.
-    child::run(cargo(&["build", "--release", "--workspace", "--bin", program]), BUILD_DEADLINE).await?;
+    let ours = ["build", "--release", "--workspace", "--bin", program, "--bin", "parallax-agent"];
+    child::run(cargo(&ours), BUILD_DEADLINE).await?;
     let mut all = vec!["--parallax".into(), root().join("target/release").join(program).into_os_string()];
     if let Some(program) = peers::prometheus().await? {
         all.extend(["--prometheus".into(), program.into_os_string()]);

@@ -63,7 +63,7 @@ pub(crate) async fn run(soak: Soak) -> anyhow::Result<()> {
 
 /// The load is that of the bench; the peers beside it are not of interest here, and it leaves them out.
 async fn memory(mib: u32, agents: &str) -> anyhow::Result<()> {
-    let options = ["--memory-mib", &mib.to_string(), "--streams", agents, "--only-load"];
+    let options = ["--memory-mib", &mib.to_string(), "--streams", agents, "--only", "streams"];
     bench::ingest(options.map(Into::into).into()).await
 }
 

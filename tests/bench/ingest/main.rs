@@ -15,6 +15,7 @@ mod process;
 mod prometheus;
 mod report;
 mod server;
+mod watched;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use parallax_lab::load::{Cargo, Fleet, Mix, Voucher};
 use parallax_model::{ProbeResult, UnixMicros};
 use parallax_proto::batch::{encode, message};
@@ -63,12 +64,9 @@ struct Cli {
     /// How many times each run; the run of median CPU time is told.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
-    /// Run with `--streams` only: no smaller batches, no peers, nothing about bytes.
-    #[arg(long)]
-    only_load: bool,
-    /// Only what 99 agents feel of one that floods.
-    #[arg(long)]
-    flood: bool,
+    /// Only a part of it.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Let the aggregator have so many MiB of memory and no more, in a control group of its own: it must live through every run.
     #[arg(long)]
     memory_mib: Option<u64>,
@@ -78,6 +76,17 @@ struct Cli {
     /// `cargo bench` says this to every program it runs.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// A part of what is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The runs with `--streams`: no smaller batches, no peers, nothing about bytes.
+    Streams,
+    /// What 99 agents feel of one that floods.
+    Flood,
+    /// What it costs to watch 1,000 sites every 15 seconds, agent and aggregator together.
+    Watched,
 }
 
 fn main() -> ExitCode {
@@ -96,14 +105,21 @@ fn main() -> ExitCode {
 async fn measure(cli: &Cli) -> anyhow::Result<()> {
     // Only the first provider counts.
     drop(rustls::crypto::ring::default_provider().install_default());
-    if cli.flood {
-        return flood::measure(&cli.parallax).await;
+    match cli.only {
+        Some(Part::Flood) => flood::measure(&cli.parallax).await,
+        Some(Part::Watched) => watched::measure(&cli.parallax).await,
+        Some(Part::Streams) | None => results(cli).await,
     }
+}
+
+/// What results cost, whoever sends them, and how many bytes they are.
+async fn results(cli: &Cli) -> anyhow::Result<()> {
+    let only_streams = cli.only.is_some();
     let mut report = Report::default();
     let columns: Vec<_> = views(1_000).iter().map(|results| encode(results)).collect();
     report.columns = columns::shares(&columns);
     let full = cli.streams.iter().map(|streams| (*streams, 1_000));
-    let small = cli.batches.iter().filter(|_| !cli.only_load).map(|size| (100, *size));
+    let small = cli.batches.iter().filter(|_| !only_streams).map(|size| (100, *size));
     for (streams, size) in full.chain(small) {
         let mut rounds = Vec::new();
         for _ in 0..cli.rounds.max(1) {
@@ -115,7 +131,7 @@ async fn measure(cli: &Cli) -> anyhow::Result<()> {
         rounds.sort_by(|a, b| a.cpu_ns.total_cmp(&b.cpu_ns));
         report.loads.push(rounds.swap_remove(rounds.len() / 2));
     }
-    if cli.only_load {
+    if only_streams {
         return Ok(());
     }
     for size in [1_000, 100] {

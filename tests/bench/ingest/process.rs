@@ -89,10 +89,19 @@ impl Process {
 
     /// The most memory that was ever resident, in MiB.
     pub(crate) fn most_resident_mib(&self) -> anyhow::Result<f64> {
+        self.mib("VmHWM:")
+    }
+
+    /// The memory that is resident now, in MiB.
+    pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
+        self.mib("VmRSS:")
+    }
+
+    fn mib(&self, field: &str) -> anyhow::Result<f64> {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.id)).context("reading status")?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).context("reading VmHWM")?;
-        let kib: f64 = line.split_ascii_whitespace().next().context("reading VmHWM")?.parse()?;
+        let line = status.lines().find_map(|l| l.strip_prefix(field)).context("reading status")?;
+        let kib: f64 = line.split_ascii_whitespace().next().context("reading status")?.parse()?;
         Ok(kib / 1_024.0)
     }
 

@@ -26,7 +26,7 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) agents: SocketAddr,
-    page: SocketAddr,
+    pub(crate) page: SocketAddr,
     dir: TempDir,
     // After the process, which runs in it.
     cage: Option<Cage>,
@@ -117,9 +117,12 @@ pub(crate) struct Kept {
     pub(crate) file: u64,
 }
 
+/// Whom it asks for owners' wishes: the sites are nobody's.
+const NOBODY: &str = "127.0.0.1:9";
+
 fn configuration(data: &Path, sites: &[String]) -> String {
     let head = format!(
-        "data_dir = {:?}\nlisten = \"127.0.0.1:0\"\nagents_listen = \"127.0.0.1:0\"\n",
+        "data_dir = {:?}\nlisten = \"127.0.0.1:0\"\nagents_listen = \"127.0.0.1:0\"\n[opt_out]\nresolvers = [{NOBODY:?}]\n",
         data.display().to_string()
     );
     let target = |site: &String| format!("\n[[target]]\nsite = {site:?}\ninterval_ms = 15000\n");

@@ -1,6 +1,6 @@
 use parallax_model::{CheckId, Micros, Outcome, Phases, ProbeResult};
 use parallax_proto::target_to_wire;
-use parallax_proto::v1::agent::{Assign, Assignment, ResultBatch};
+use parallax_proto::v1::agent::{Assign, Assignment, ProbeNow, ResultBatch};
 use parallax_runtime::{ManualClock, seeded};
 use tokio::task::JoinSet;
 
@@ -28,9 +28,17 @@ struct Agent {
 impl Agent {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let bounds = Bounds { max_bytes: 16 << 20, max_age: Duration::from_hours(1) };
-        let settings = SpoolSettings { folder: folder.path().join("spool"), bounds };
-        let spool = Spool::open(settings, seeded(1)).await.expect("open");
+        let spool = Spool::open(settings(&folder), seeded(1)).await.expect("open");
+        Self::with(spool, folder)
+    }
+
+    /// With a spool that stands still with a paused clock.
+    fn inline(tasks: &mut JoinSet<()>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::with(Spool::open_inline(settings(&folder), seeded(1), tasks), folder)
+    }
+
+    fn with(spool: Spool, folder: tempfile::TempDir) -> Self {
         let (orders, ordered) = mpsc::channel(8);
         let clock = ManualClock::at(NOW_US);
         let stop = CancellationToken::new();
@@ -70,6 +78,11 @@ impl Agent {
         };
         tokio::join!(session.run(AgentServiceClient::new(channel), |_| {}), play)
     }
+}
+
+fn settings(folder: &tempfile::TempDir) -> SpoolSettings {
+    let bounds = Bounds { max_bytes: 16 << 20, max_age: Duration::from_hours(1) };
+    SpoolSettings { folder: folder.path().join("spool"), bounds }
 }
 
 fn result(number: u32) -> ProbeResult {
@@ -129,6 +142,60 @@ async fn results_flow_in_order_and_never_more_than_allowed() {
         .await;
     assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
     assert_eq!(agent.spool.report().await.expect("alive").oldest, Seq(8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_go_together_unless_somebody_waits_for_them() {
+    let mut tasks = JoinSet::new();
+    let agent = Agent::inline(&mut tasks);
+    let (fake, mut opened) = Fake::new(2040);
+    let (end, ()) = agent
+        .session(&fake, async {
+            let mut talk = next_session(&mut opened).await;
+            let epoch = talk.hello().await.epoch;
+            talk.welcome(0, 8, 3).await;
+            let tenth = GATHER / 10;
+            tokio::time::sleep(tenth).await;
+            let began = Instant::now();
+            agent.push(1..=1).await;
+            tokio::time::sleep(tenth).await;
+            agent.push(2..=2).await;
+            assert_eq!(heard(&mut talk).await, (1, vec![1, 2]));
+            assert!((GATHER..GATHER + tenth).contains(&began.elapsed()), "{:?}", began.elapsed());
+            talk.ack(epoch, 2).await;
+
+            // A full batch waits for nothing.
+            let began = Instant::now();
+            agent.push(3..=5).await;
+            assert_eq!(heard(&mut talk).await, (3, vec![3, 4, 5]));
+            assert!(began.elapsed() < tenth, "{:?}", began.elapsed());
+            talk.ack(epoch, 5).await;
+
+            // Nor does anything while a check may want it.
+            let target = "https://a.example/".parse().expect("a target");
+            let probe = ProbeNow {
+                check_id: CheckId(7).0.to_be_bytes().to_vec().into(),
+                target: Some(target_to_wire(&target)),
+                deadline_ms: 10_000,
+                ..ProbeNow::default()
+            };
+            talk.say(Down::ProbeNow(probe)).await;
+            tokio::time::sleep(tenth).await;
+            for number in 6..=7 {
+                let began = Instant::now();
+                agent.push(number..=number).await;
+                assert_eq!(heard(&mut talk).await, (number.into(), vec![number]));
+                assert!(began.elapsed() < tenth, "{:?}", began.elapsed());
+            }
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let began = Instant::now();
+            agent.push(8..=8).await;
+            assert_eq!(heard(&mut talk).await, (8, vec![8]));
+            assert!(began.elapsed() >= GATHER, "nobody waits any more: {:?}", began.elapsed());
+            talk.end(bye()).await;
+        })
+        .await;
+    assert!(matches!(end, Err(SessionError::Stream(_))), "{end:?}");
 }
 
 #[tokio::test]

@@ -152,7 +152,6 @@ impl Book {
         let before = self.current.last;
         let new = self.tail.iter().filter(|waiting| waiting.seq > before);
         if new.clone().next().is_some() {
-            fs::create_dir_all(&self.settings.folder)?;
             self.current.append(new.map(|waiting| (waiting.seq, &waiting.result)), now)?;
             self.unsynced.get_or_insert(now);
         }

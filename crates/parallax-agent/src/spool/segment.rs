@@ -119,6 +119,7 @@ impl Segment {
         let file = if let Some(file) = &self.file {
             file
         } else {
+            self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
             let opened = OpenOptions::new().create(true).truncate(true).write(true).open(&self.path)?;
             self.bytes = 0;
             self.file.insert(opened)
