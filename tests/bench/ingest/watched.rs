@@ -32,8 +32,8 @@ use crate::server::Server;
 const SITES: usize = 1_000;
 /// How long an agent has nothing to do before its memory is looked at.
 const IDLE: Duration = Duration::from_secs(10);
-/// How long is counted: eight rounds, after the first.
-const COUNTED: Duration = Duration::from_secs(30);
+/// How long is counted: four rounds, after the first.
+const COUNTED: Duration = Duration::from_mins(1);
 /// How long the first round may take.
 const FIRST_DEADLINE: Duration = Duration::from_mins(1);
 /// How often it is looked whether it is over.
