@@ -52,6 +52,8 @@ const SILENT_HEARTBEATS: u32 = 2;
 const SILENCE_SLACK: Duration = Duration::from_secs(5);
 /// How long a result that nobody waits for may wait for others to go with it.
 const GATHER: Duration = Duration::from_millis(500);
+/// So many wait for no others: far fewer than end an epoch of the spool, which would make a backlog of what is new.
+const ENOUGH: usize = 100;
 /// How long an ending agent waits for the acks of what it has sent.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Room in a batch message for what is not columns, in bytes.
@@ -294,7 +296,7 @@ impl<'a> Live<'a> {
         let now = Instant::now();
         let until = *self.gather_until.get_or_insert(now + GATHER);
         let at_once = self.stopping || !self.careful.is_empty() || now < self.asked_until;
-        at_once || now >= until || unsent >= self.max_results as u64
+        at_once || now >= until || unsent >= ENOUGH.min(self.max_results) as u64
     }
 
     /// Sends batches of the newest epoch.
