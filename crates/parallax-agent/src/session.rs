@@ -195,7 +195,8 @@ struct Live<'a> {
     gather_until: Option<Instant>,
     /// Until when somebody may wait for what a check's probes see.
     asked_until: Instant,
-    stopping: bool,
+    /// Until when an ending agent waits for acks, once it ends.
+    farewell: Option<Instant>,
     heartbeat: Duration,
     /// The aggregator's clock as it last said, to be echoed once.
     to_echo: i64,
@@ -221,7 +222,7 @@ impl<'a> Live<'a> {
             // What is there at the beginning has waited.
             gather_until: Some(Instant::now()),
             asked_until: Instant::now(),
-            stopping: false,
+            farewell: None,
             heartbeat: Duration::from_millis(heartbeat_ms.into()),
             to_echo: 0,
         }
@@ -233,11 +234,10 @@ impl<'a> Live<'a> {
         let mut heartbeat = tokio::time::interval(self.heartbeat);
         let silence = self.heartbeat * SILENT_HEARTBEATS + SILENCE_SLACK;
         let mut heard = Instant::now();
-        let mut farewell = None;
         loop {
             let mark = *news.borrow_and_update();
             self.send_what_may_go(mark).await?;
-            if farewell.is_some() && self.on_their_way.is_empty() {
+            if self.farewell.is_some() && self.on_their_way.is_empty() {
                 return Ok(End::Stopped);
             }
             // What is over waits for room, not for a moment.
@@ -260,11 +260,12 @@ impl<'a> Live<'a> {
                 }
                 () = sleep_until(gathered.unwrap_or(heard)), if gathered.is_some() => {}
                 () = sleep_until(heard + silence) => return Err(SessionError::Silent),
-                () = self.session.stop.cancelled(), if farewell.is_none() => {
-                    farewell = Some(Instant::now() + FAREWELL);
-                    self.stopping = true;
+                () = self.session.stop.cancelled(), if self.farewell.is_none() => {
+                    self.farewell = Some(Instant::now() + FAREWELL);
                 }
-                () = sleep_until(farewell.unwrap_or(heard)), if farewell.is_some() => return Ok(End::Stopped),
+                () = sleep_until(self.farewell.unwrap_or(heard)), if self.farewell.is_some() => {
+                    return Ok(End::Stopped);
+                }
             }
         }
     }
@@ -290,12 +291,11 @@ impl<'a> Live<'a> {
     fn have_gathered(&mut self, newest: Mark) -> bool {
         let unsent = (newest.1.0 - 1).saturating_sub(self.sent.1.0);
         if unsent == 0 {
-            self.gather_until = None;
             return true;
         }
         let now = Instant::now();
         let until = *self.gather_until.get_or_insert(now + GATHER);
-        let at_once = self.stopping || !self.careful.is_empty() || now < self.asked_until;
+        let at_once = self.farewell.is_some() || !self.careful.is_empty() || now < self.asked_until;
         at_once || now >= until || unsent >= ENOUGH.min(self.max_results) as u64
     }
 
